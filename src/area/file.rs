@@ -1,0 +1,273 @@
+//! A regular file or block device that is open: [`Medium`] by system calls.
+//!
+//! Bytes move by `pread` and `pwrite` only, never through a mapping: a truncated file or a full disk is then an
+//! error and not a SIGBUS (I9). What is different for devices stands in `device`.
+
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{Advice, FallocateFlags, SeekFrom, XattrFlags};
+use rustix::io::Errno;
+
+use super::watch::FileWatch;
+use super::{Kind, Medium, Stamp, View, Watch, device};
+use crate::error::{Error, Result};
+use crate::units::Extent;
+
+/// Attribute of the source file that carries the tag.
+const TAG_ATTRIBUTE: &str = "user.splitmirror";
+/// A tag is a short line of text; anything longer is not ours.
+const TAG_BYTES_MAX: usize = 256;
+/// Zeros written where a file system cannot punch holes.
+static ZEROS: [u8; 65536] = [0; 65536];
+
+/// An open file or device.
+#[derive(Debug)]
+pub(super) struct OpenFile {
+    file: File,
+    path: PathBuf,
+    kind: Kind,
+    /// Where the tag of a device is kept: devices have no attributes.
+    tag_path: Option<PathBuf>,
+}
+
+impl AsRawFd for OpenFile {
+    fn as_raw_fd(&self) -> RawFd {
+        self.file.as_raw_fd()
+    }
+}
+
+impl OpenFile {
+    pub(super) fn new(file: File, path: PathBuf, kind: Kind, tag_path: Option<PathBuf>) -> Self {
+        Self { file, path, kind, tag_path }
+    }
+
+    pub(super) fn as_path(&self) -> &Path {
+        &self.path
+    }
+
+    fn failed(&self, operation: &'static str) -> impl Fn(Errno) -> Error {
+        move |errno| Error::io(&self.path, operation, &errno.into())
+    }
+
+    fn write_zeros(&self, extent: Extent) -> Result<()> {
+        for piece in extent.pieces(ZEROS.len() as u64) {
+            let zeros = ZEROS.get(..piece.length as usize).unwrap_or(&ZEROS);
+            self.write_at(zeros, piece.offset)?;
+        }
+        Ok(())
+    }
+}
+
+impl Medium for OpenFile {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn length(&self) -> Result<u64> {
+        match self.kind {
+            Kind::File => self.file.metadata().map(|meta| meta.len()),
+            Kind::Device => device::length(&self.file),
+        }
+        .map_err(|error| Error::io(&self.path, "reading the size", &error))
+    }
+
+    fn stamp(&self) -> Result<Stamp> {
+        let meta = self.file.metadata().map_err(|error| Error::io(&self.path, "stat", &error))?;
+        match self.kind {
+            Kind::File => Ok(stamp_of_file(&meta, file_system_id(&self.file))),
+            Kind::Device => Ok(device::stamp(&meta, self.length()?)),
+        }
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        let mut filled = 0;
+        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match self.file.read_at(rest, offset + filled as u64) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Error::io(&self.path, "read", &error)),
+            }
+        }
+        Ok(filled)
+    }
+
+    fn write_at(&self, data: &[u8], offset: u64) -> Result<()> {
+        self.file.write_all_at(data, offset).map_err(|error| Error::io(&self.path, "write", &error))
+    }
+
+    fn discard(&self, extent: Extent) -> Result<()> {
+        if extent.is_empty() {
+            return Ok(());
+        }
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        match rustix::fs::fallocate(&self.file, flags, extent.offset, extent.length) {
+            Ok(()) => Ok(()),
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.write_zeros(extent),
+            Err(errno) => Err(self.failed("punching a hole")(errno)),
+        }
+    }
+
+    fn set_length(&self, length: u64) -> Result<()> {
+        self.file
+            .set_len(length)
+            .map_err(|error| Error::io(&self.path, "setting the length", &error))
+    }
+
+    fn reserve(&self, extent: Extent) -> Result<()> {
+        match rustix::fs::fallocate(
+            &self.file,
+            FallocateFlags::KEEP_SIZE,
+            extent.offset,
+            extent.length,
+        ) {
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+            Err(errno) => Err(self.failed("reserving space")(errno)),
+        }
+    }
+
+    fn sync(&self) -> Result<()> {
+        rustix::fs::fdatasync(&self.file).map_err(self.failed("fdatasync"))
+    }
+
+    fn sync_all(&self) -> Result<()> {
+        rustix::fs::fsync(&self.file).map_err(self.failed("fsync"))
+    }
+
+    fn write_behind(&self, extent: Extent) {
+        // SAFETY: integer arguments on a descriptor that is open; no memory is passed.
+        unsafe {
+            libc::sync_file_range(
+                self.file.as_raw_fd(),
+                extent.offset.cast_signed(),
+                extent.length.cast_signed(),
+                libc::SYNC_FILE_RANGE_WRITE,
+            );
+        }
+    }
+
+    fn drop_cache(&self) {
+        let _ = rustix::fs::fadvise(&self.file, 0, None, Advice::DontNeed);
+    }
+
+    fn data_extents(&self, within: Extent) -> Result<Vec<Extent>> {
+        if self.kind == Kind::Device {
+            return Ok(vec![within.intersect(Extent::new(0, self.length()?))]);
+        }
+        let mut found = Vec::new();
+        let mut at = within.offset;
+        while at < within.end() {
+            let start = match rustix::fs::seek(&self.file, SeekFrom::Data(at)) {
+                Ok(start) => start,
+                Err(Errno::NXIO) => break,
+                Err(Errno::INVAL | Errno::OPNOTSUPP) => {
+                    return Ok(vec![within.intersect(Extent::new(0, self.length()?))]);
+                }
+                Err(errno) => return Err(self.failed("finding holes")(errno)),
+            };
+            let end = match rustix::fs::seek(&self.file, SeekFrom::Hole(start)) {
+                Ok(end) => end,
+                Err(Errno::NXIO) => break,
+                Err(errno) => return Err(self.failed("finding holes")(errno)),
+            };
+            let extent = Extent::between(start, end).intersect(within);
+            if extent.is_empty() {
+                break;
+            }
+            found.push(extent);
+            at = end;
+        }
+        Ok(found)
+    }
+
+    fn tag(&self) -> Result<Option<Vec<u8>>> {
+        if let Some(path) = &self.tag_path {
+            return device::read_tag(path);
+        }
+        let mut buffer = [0u8; TAG_BYTES_MAX];
+        match rustix::fs::fgetxattr(&self.file, TAG_ATTRIBUTE, &mut buffer[..]) {
+            Ok(length) => Ok(buffer.get(..length).map(<[u8]>::to_vec)),
+            Err(Errno::NODATA) => Ok(None),
+            Err(errno) => Err(self.failed("reading the tag")(errno)),
+        }
+    }
+
+    fn set_tag(&self, tag: &[u8]) -> Result<()> {
+        match &self.tag_path {
+            Some(path) => device::write_tag(path, tag),
+            None => rustix::fs::fsetxattr(&self.file, TAG_ATTRIBUTE, tag, XattrFlags::empty())
+                .map_err(self.failed("setting the tag")),
+        }
+    }
+
+    fn remove_tag(&self) -> Result<()> {
+        match &self.tag_path {
+            Some(path) => device::remove_tag(path),
+            None => match rustix::fs::fremovexattr(&self.file, TAG_ATTRIBUTE) {
+                Ok(()) | Err(Errno::NODATA) => Ok(()),
+                Err(errno) => Err(self.failed("removing the tag")(errno)),
+            },
+        }
+    }
+
+    fn reopen_read_only(&self) -> Result<Arc<dyn Medium>> {
+        let link = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        let file = File::open(link).map_err(|error| Error::io(&self.path, "reopening", &error))?;
+        Ok(Arc::new(Self::new(file, self.path.clone(), self.kind, self.tag_path.clone())))
+    }
+
+    fn watch(self: Arc<Self>) -> Option<Box<dyn Watch>> {
+        if self.kind == Kind::Device {
+            return None;
+        }
+        match FileWatch::start(self) {
+            Ok(watch) => Some(Box::new(watch)),
+            Err(error) => {
+                log::info!(target: "splitmirror.area", "writes by others cannot be watched: {error}");
+                None
+            }
+        }
+    }
+
+    fn view(&self) -> Result<View> {
+        // SAFETY: a mapping of a file that others may truncate: reading beyond the new end raises SIGBUS, which
+        // is what a bare view cannot be protected from (docs/architecture.md). The core never reads through it.
+        let map = unsafe { memmap2::MmapOptions::new().map(self.file.as_fd().as_raw_fd()) };
+        let map = map.map_err(|error| Error::io(&self.path, "mapping", &error))?;
+        Ok(Arc::new(map))
+    }
+}
+
+pub(super) fn stamp_of_file(meta: &std::fs::Metadata, file_system: u64) -> Stamp {
+    let ns = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+    Stamp {
+        device: meta.dev(),
+        file_system,
+        inode: meta.ino(),
+        length: meta.len(),
+        modified_ns: ns(meta.mtime(), meta.mtime_nsec()),
+        changed_ns: ns(meta.ctime(), meta.ctime_nsec()),
+    }
+}
+
+/// What `statfs` calls `f_fsid`, and the kind of file system in it, so that two kinds never agree.
+pub(super) fn file_system_id(file: &File) -> u64 {
+    let mut found = std::mem::MaybeUninit::<libc::statfs>::zeroed();
+    // SAFETY: the kernel fills the structure, all zeros is a valid value of it, and the descriptor is open.
+    let (failed, found) =
+        unsafe { (libc::fstatfs(file.as_raw_fd(), found.as_mut_ptr()) != 0, found.assume_init()) };
+    if failed {
+        return 0;
+    }
+    // SAFETY: `fsid_t` is two 32-bit numbers that libc keeps private.
+    let id: [u32; 2] = unsafe { std::mem::transmute(found.f_fsid) };
+    (u64::from(id[0]) << 32) | u64::from(id[1])
+}

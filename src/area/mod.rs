@@ -1,0 +1,32 @@
+//! Areas: anything byte-addressed that can be a source or a mirror, and the host they live on.
+//!
+//! - [`Medium`] is the one trait of positional calls; [`Reader`] and [`Writer`] are the two ways to hold one.
+//!   Only a `Writer` can change bytes, so a function that takes a `Reader` of the mirror cannot hurt it (I1).
+//! - [`Host`] is the machine: where paths are opened, locks taken, clocks and the boot id read.
+//!   [`Linux`] is the real one; the crate's feature `testing` adds a simulated one.
+//! - [`Watch`] sees that others may have written an area; what that means is decided in `tracker`.
+//!
+//! This folder is the only place that calls the operating system.
+
+mod access;
+mod device;
+mod file;
+mod fork;
+mod host;
+mod linux;
+mod lock;
+mod medium;
+mod mounts;
+mod order;
+mod stamp;
+mod users;
+mod watch;
+
+pub use access::{Reader, Writer};
+pub use fork::forks_seen;
+pub use host::{Access, Found, Host, Kind, Lock, Ownership};
+pub use linux::Linux;
+pub use medium::{Medium, View};
+pub use order::Order;
+pub use stamp::Stamp;
+pub use watch::{Disturbance, Watch};

@@ -1,0 +1,73 @@
+//! The ordering rules on which crash safety rests, each with a name.
+//!
+//! The code asks [`super::Host::keeps`] at the place where it obeys one. A real host keeps all of them; the
+//! simulated one of the crash tests leaves one out at a time, and the tests must then find lost data. So a
+//! rule that nothing needs, or a test that sees nothing, shows.
+
+/// One rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Order {
+    /// `establish`: `unsynchronized` is on disk before the first byte of the mirror changes.
+    StateBeforeMirrorBytes,
+    /// `establish`: the mirror is synced before `synchronized` is committed.
+    MirrorSyncedBeforeSynchronized,
+    /// `establish`: the mirror is synced before blocks leave the dirty set on disk.
+    MirrorSyncedBeforeClear,
+    /// `split`: the mirror is synced before `split` is committed.
+    MirrorSyncedBeforeSplit,
+    /// `split`: no write is under way when the point is taken.
+    DrainBeforeSplit,
+    /// `write`: the intent is on disk before the first write of a session is submitted.
+    IntentBeforeWrite,
+    /// `write`: a block is marked before it is written while the mirror is split.
+    MarkBeforeWrite,
+    /// `close`: source and mirror are synced before the clean mark is committed.
+    DataSyncedBeforeCleanMark,
+    /// `restore`: the pending set is on disk before the first byte of the source changes.
+    PendingBeforeSourceBytes,
+    /// `restore`: the source is synced before blocks leave the pending set on disk.
+    SourceSyncedBeforeClear,
+    /// `restore`: the source is synced before the restore is recorded as complete.
+    SourceSyncedBeforeRestored,
+    /// `seal`: the digests are on disk before the record names their root.
+    SealSyncedBeforeRoot,
+    /// Catalog: pages of a bitmap are synced before the record that makes them valid.
+    PagesSyncedBeforeRecord,
+    /// Catalog: a committed record is synced before the commit returns.
+    RecordSynced,
+    /// Catalog: the newest valid record slot is never overwritten.
+    AlternateSlots,
+    /// Catalog: a slot whose checksum does not match is not believed.
+    ChecksumTested,
+    /// Folders: a new file's name is synced (fsync of the folder) before something relies on it.
+    FolderSynced,
+    /// Tag: the catalog knows the next epoch before the source carries it.
+    EpochRecordedBeforeTag,
+    /// Tag: the source's tag is synced before the first write of the epoch.
+    TagSyncedBeforeWrite,
+}
+
+impl Order {
+    /// All rules, for the tests that leave out one at a time.
+    pub const ALL: [Self; 19] = [
+        Self::StateBeforeMirrorBytes,
+        Self::MirrorSyncedBeforeSynchronized,
+        Self::MirrorSyncedBeforeClear,
+        Self::MirrorSyncedBeforeSplit,
+        Self::DrainBeforeSplit,
+        Self::IntentBeforeWrite,
+        Self::MarkBeforeWrite,
+        Self::DataSyncedBeforeCleanMark,
+        Self::PendingBeforeSourceBytes,
+        Self::SourceSyncedBeforeClear,
+        Self::SourceSyncedBeforeRestored,
+        Self::SealSyncedBeforeRoot,
+        Self::PagesSyncedBeforeRecord,
+        Self::RecordSynced,
+        Self::AlternateSlots,
+        Self::ChecksumTested,
+        Self::FolderSynced,
+        Self::EpochRecordedBeforeTag,
+        Self::TagSyncedBeforeWrite,
+    ];
+}

@@ -1,0 +1,45 @@
+//! Which processes have an area open or mapped: a walk through `/proc`, as `fuser` does it.
+
+use std::os::unix::fs::MetadataExt;
+
+use super::{Found, Kind};
+
+/// Process ids, our own only when it holds the area beyond the one descriptor of the pair. Processes of other
+/// users are seen by root alone.
+pub(super) fn users(found: &Found) -> Vec<u32> {
+    let own = std::process::id();
+    let mut pids: Vec<u32> = std::fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|pid| {
+            let holds = descriptors(*pid, found) + usize::from(maps(*pid, found));
+            holds > usize::from(*pid == own)
+        })
+        .collect();
+    pids.sort_unstable();
+    pids
+}
+
+fn descriptors(pid: u32, found: &Found) -> usize {
+    let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| std::fs::metadata(entry.path()).ok())
+        .filter(|meta| match found.kind {
+            Kind::File => meta.dev() == found.stamp.device && meta.ino() == found.stamp.inode,
+            Kind::Device => meta.rdev() == found.stamp.device,
+        })
+        .count()
+}
+
+/// Whether a mapping of the file is listed; the descriptor it was made with may be closed by now.
+fn maps(pid: u32, found: &Found) -> bool {
+    let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/map_files")) else { return false };
+    found.kind == Kind::File
+        && entries.flatten().any(|entry| {
+            std::fs::metadata(entry.path()).is_ok_and(|meta| {
+                meta.dev() == found.stamp.device && meta.ino() == found.stamp.inode
+            })
+        })
+}
