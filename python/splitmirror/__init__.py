@@ -1,0 +1,77 @@
+"""splitmirror: a mirror of a file or device that stays good when its source goes bad.
+
+A *mirror* is kept equal to a *source*. Splitting it freezes it as a point in time. When the
+source is corrupted later, it is restored from the mirror while the mirror stays split: the
+mirror is never written, so the last good copy survives and can be used again.
+
+    >>> pair = splitmirror.MirrorPair.create("data.db", "data.mirror")  # doctest: +SKIP
+    >>> pair.establish()                                                # doctest: +SKIP
+    >>> pair.split(label="before upgrade")                              # doctest: +SKIP
+    >>> pair.restore()                                                  # doctest: +SKIP
+
+Others say: SNIA source and target element with Resync, Split and Restore from Replica; EMC
+standard and BCV.
+"""
+
+from __future__ import annotations
+
+from splitmirror import _core, errors
+from splitmirror._core import CancelToken
+from splitmirror.errors import SplitMirrorError
+from splitmirror.lookup import doctor, history, list_pairs, status
+from splitmirror.pair import MirrorPair
+from splitmirror.plan import Plan
+from splitmirror.reports import (
+    AbandonReport,
+    Check,
+    DetachReport,
+    DifferingRange,
+    EstablishReport,
+    Event,
+    PlanReport,
+    Receipt,
+    RefreshReport,
+    ScrubReport,
+    SealReport,
+    SplitReport,
+    Stamp,
+    Status,
+    Tracking,
+    UnreadablePair,
+    VerifyReport,
+)
+from splitmirror.states import Condition, State
+
+__version__ = _core.version()
+
+__all__ = [
+    "AbandonReport",
+    "CancelToken",
+    "Check",
+    "Condition",
+    "DetachReport",
+    "DifferingRange",
+    "EstablishReport",
+    "Event",
+    "MirrorPair",
+    "Plan",
+    "PlanReport",
+    "Receipt",
+    "RefreshReport",
+    "ScrubReport",
+    "SealReport",
+    "SplitMirrorError",
+    "SplitReport",
+    "Stamp",
+    "State",
+    "Status",
+    "Tracking",
+    "UnreadablePair",
+    "VerifyReport",
+    "__version__",
+    "doctor",
+    "errors",
+    "history",
+    "list_pairs",
+    "status",
+]

@@ -1,0 +1,102 @@
+"""The exceptions of splitmirror.
+
+Each has a stable ``id``, the ``exit_code`` that the command line ends with, and its facts as
+attributes (also in ``fields``). Exit codes: 1 failed, 2 usage, 3 wrong state, 4 data differs,
+5 in use, 6 degraded or incomplete, 8 refused by protection.
+"""
+
+from __future__ import annotations
+
+from splitmirror.errors._areas import (
+    AreaIOError,
+    AreaNotFoundError,
+    AreaPermissionError,
+    AreaTooSmallError,
+    NoSpaceError,
+    ReadOnlyAreaError,
+    UnsupportedAreaError,
+)
+from splitmirror.errors._base import (
+    SplitMirrorError,
+    SystemCallError,
+)
+from splitmirror.errors._pairs import (
+    AlreadyPairedError,
+    CatalogCorruptError,
+    CatalogMissingError,
+    CatalogUntrustedError,
+    CatalogVersionError,
+    MirrorExistsError,
+    MirrorFailedError,
+    MovedPairError,
+    PairInUseError,
+    SameAreaError,
+    SealMismatchError,
+    SourceInUseError,
+    SourceMountedError,
+    ViewsLiveError,
+)
+from splitmirror.errors._protection import (
+    ConsistencyError,
+    HeldError,
+    MirrorSkewedError,
+    OutsideWritesError,
+    ProtectedError,
+    SidecarError,
+)
+from splitmirror.errors._verbs import (
+    ArgumentError,
+    BufferMismatchError,
+    CancelledError,
+    ClosedPairError,
+    ForkedPairError,
+    NotSealedError,
+    RangeError,
+    StalePlanError,
+    StateError,
+)
+
+__all__ = [
+    "AlreadyPairedError",
+    "AreaIOError",
+    "AreaNotFoundError",
+    "AreaPermissionError",
+    "AreaTooSmallError",
+    "ArgumentError",
+    "BufferMismatchError",
+    "CancelledError",
+    "CatalogCorruptError",
+    "CatalogMissingError",
+    "CatalogUntrustedError",
+    "CatalogVersionError",
+    "ClosedPairError",
+    "ConsistencyError",
+    "ForkedPairError",
+    "HeldError",
+    "MirrorExistsError",
+    "MirrorFailedError",
+    "MirrorSkewedError",
+    "MovedPairError",
+    "NoSpaceError",
+    "NotSealedError",
+    "OutsideWritesError",
+    "PairInUseError",
+    "ProtectedError",
+    "RangeError",
+    "ReadOnlyAreaError",
+    "SameAreaError",
+    "SealMismatchError",
+    "SidecarError",
+    "SourceInUseError",
+    "SourceMountedError",
+    "SplitMirrorError",
+    "StalePlanError",
+    "StateError",
+    "SystemCallError",
+    "UnsupportedAreaError",
+    "ViewsLiveError",
+]
+
+# The files are an inner matter: a traceback and a pickle name the module that is documented.
+for _name in __all__:
+    globals()[_name].__module__ = __name__

@@ -1,0 +1,79 @@
+"""The verb does not fit: the state, the plan, the object, or its arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from splitmirror.errors._base import SplitMirrorError
+
+
+class StateError(SplitMirrorError):
+    """The verb is not legal in the pair's state; ``legal`` lists the verbs that are."""
+
+    id: ClassVar[str] = "state"
+    exit_code: ClassVar[int] = 3
+    verb: str = ""
+    state: str = ""
+    legal: Sequence[str] = ()
+
+
+class StalePlanError(SplitMirrorError):
+    """The plan was made for an earlier state of the pair; make a new one."""
+
+    id: ClassVar[str] = "stale-plan"
+    exit_code: ClassVar[int] = 3
+
+
+class NotSealedError(SplitMirrorError):
+    """The verb needs the mirror's seal, and there is none; call seal() after a split."""
+
+    id: ClassVar[str] = "not-sealed"
+    exit_code: ClassVar[int] = 3
+
+
+class ClosedPairError(SplitMirrorError, ValueError):
+    """The pair was closed or detached."""
+
+    id: ClassVar[str] = "closed"
+    exit_code: ClassVar[int] = 2
+
+
+class ForkedPairError(SplitMirrorError):
+    """The pair was opened by a parent process; open it anew after the fork."""
+
+    id: ClassVar[str] = "forked"
+    exit_code: ClassVar[int] = 2
+
+
+class CancelledError(SplitMirrorError):
+    """The verb was cancelled through its CancelToken; ``state`` is what it left."""
+
+    id: ClassVar[str] = "cancelled"
+    exit_code: ClassVar[int] = 6
+    state: str = ""
+
+
+class ArgumentError(SplitMirrorError, ValueError):
+    """An argument has a value that cannot be used; ``argument`` is its name."""
+
+    id: ClassVar[str] = "argument"
+    exit_code: ClassVar[int] = 2
+    argument: str = ""
+
+
+class RangeError(SplitMirrorError, ValueError):
+    """An offset or length in bytes lies outside the area, is negative or overflows."""
+
+    id: ClassVar[str] = "range"
+    exit_code: ClassVar[int] = 2
+    offset: int = 0
+    length: int = 0
+    limit: int = 0
+
+
+class BufferMismatchError(SplitMirrorError, BufferError):
+    """The buffer is not contiguous, not writable or of the wrong size."""
+
+    id: ClassVar[str] = "buffer"
+    exit_code: ClassVar[int] = 2

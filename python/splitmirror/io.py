@@ -1,0 +1,162 @@
+"""The source and the mirror of a pair as raw I/O objects, for code that wants a file.
+
+Wrap them in `io.BufferedReader` or `io.BufferedRandom` for small reads and writes. They have
+no file descriptor: bytes written past the pair would not reach the mirror.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer, WriteableBuffer
+
+    from splitmirror import _core
+
+__all__ = ["AreaFile", "MirrorFile", "SourceFile"]
+
+
+class AreaFile(io.RawIOBase):
+    """What reading both sides has in common: a position, and no descriptor."""
+
+    name: str
+    mode: str = "rb"
+
+    def __init__(self, core: _core.Pair, path: bytes) -> None:
+        super().__init__()
+        self._core = core
+        self._position = 0
+        self.name = os.fsdecode(path)
+
+    def __repr__(self) -> str:
+        state = " closed" if self.closed else ""
+        return f"<{type(self).__name__} name={self.name!r} mode={self.mode!r}{state}>"
+
+    def _length(self) -> int:
+        raise NotImplementedError
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise ValueError("I/O operation on closed file")
+
+    def readable(self) -> bool:
+        """Both sides can be read."""
+        self._check_open()
+        return True
+
+    def seekable(self) -> bool:
+        """Both sides can be read anywhere."""
+        self._check_open()
+        return True
+
+    def tell(self) -> int:
+        """Give the position in bytes."""
+        self._check_open()
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Move to a position in bytes; past the end is allowed, before the start is not.
+
+        Raises:
+            ValueError: the position is negative or ``whence`` is not SEEK_SET, _CUR or _END.
+        """
+        self._check_open()
+        if whence == os.SEEK_SET:
+            position = offset
+        elif whence == os.SEEK_CUR:
+            position = self._position + offset
+        elif whence == os.SEEK_END:
+            position = self._length() + offset
+        else:
+            raise ValueError(f"whence must be SEEK_SET, SEEK_CUR or SEEK_END, not {whence}")
+        if position < 0:
+            raise ValueError(f"negative position {position}")
+        self._position = position
+        return position
+
+    def truncate(self, size: int | None = None, /) -> NoReturn:
+        """Changing the length is not possible through a pair.
+
+        Raises:
+            io.UnsupportedOperation: always.
+        """
+        self._check_open()
+        raise io.UnsupportedOperation("truncate")
+
+    def fileno(self) -> NoReturn:
+        """There is no descriptor: writes past the pair would not reach the mirror.
+
+        Raises:
+            io.UnsupportedOperation: always.
+        """
+        self._check_open()
+        raise io.UnsupportedOperation("fileno")
+
+
+class SourceFile(AreaFile):
+    """The source; what is written here reaches the mirror when the pair is synchronized."""
+
+    def __init__(self, core: _core.Pair, *, writable: bool) -> None:
+        super().__init__(core, core.source_path)
+        self.mode = "rb+" if writable else "rb"
+        self._writable = writable
+        self._unflushed = False
+
+    def _length(self) -> int:
+        return self._core.source_length()
+
+    def writable(self) -> bool:
+        """Whether it was opened for writing."""
+        self._check_open()
+        return self._writable
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        """Read into a buffer; gives the number of bytes, 0 at the end."""
+        self._check_open()
+        count = self._core.readinto(self._position, buffer)
+        self._position += count
+        return count
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Write at the position; a file grows when this goes past its end.
+
+        Raises:
+            io.UnsupportedOperation: it was opened for reading only.
+            OSError: the source could not be written.
+        """
+        self._check_open()
+        if not self._writable:
+            raise io.UnsupportedOperation("not writable")
+        self._unflushed = True
+        count = self._core.write(self._position, data)
+        self._position += count
+        return count
+
+    def flush(self) -> None:
+        """Make what was written durable: with no descriptor, os.fsync() cannot do it."""
+        self._check_open()
+        # Closing the pair has flushed already, and would make flush() an error here.
+        if self._unflushed and not self._core.closed:
+            self._core.flush()
+        self._unflushed = False
+
+
+class MirrorFile(AreaFile):
+    """The mirror of a split pair, for reading only."""
+
+    def __init__(self, core: _core.Pair) -> None:
+        super().__init__(core, core.mirror_path)
+        # Raises at once in a state without a point in time to read.
+        core.mirror_read(0, 0)
+
+    def _length(self) -> int:
+        return self._core.mirror_length()
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        """Read into a buffer; gives the number of bytes, 0 at the end."""
+        self._check_open()
+        count = self._core.mirror_readinto(self._position, buffer)
+        self._position += count
+        return count

@@ -1,0 +1,71 @@
+"""Looking at pairs from outside: nothing is opened, locked or written.
+
+All of this works beside the process that has the pair open.
+"""
+
+from __future__ import annotations
+
+import json
+
+from splitmirror import _core
+from splitmirror._logging import drain
+from splitmirror._types import AnyPath
+from splitmirror.reports import Check, Event, Status, UnreadablePair
+
+__all__ = ["doctor", "history", "list_pairs", "status"]
+
+
+def status(mirror: AnyPath, *, catalog: AnyPath | None = None) -> Status:
+    """Tell where the pair of a mirror stands.
+
+    Args:
+        mirror: the mirror's path; the catalog is found beside it.
+        catalog: the catalog's folder, when it was put elsewhere.
+
+    Raises:
+        CatalogMissingError, CatalogCorruptError, CatalogVersionError, CatalogUntrustedError:
+            there is no catalog, or it cannot be used.
+    """
+    try:
+        return Status.from_json(_core.status(mirror, catalog=catalog))
+    finally:
+        drain()
+
+
+def history(mirror: AnyPath, *, catalog: AnyPath | None = None) -> list[Event]:
+    """List what happened to the pair of a mirror, the oldest first; raises as status()."""
+    try:
+        return [
+            Event.from_dict(event) for event in json.loads(_core.history(mirror, catalog=catalog))
+        ]
+    finally:
+        drain()
+
+
+def list_pairs(folder: AnyPath) -> list[Status | UnreadablePair]:
+    """Find the pairs whose catalogs lie below a folder.
+
+    A catalog that cannot be read becomes an UnreadablePair; it does not hide the others.
+
+    Raises:
+        AreaNotFoundError, AreaPermissionError: the folder itself cannot be read.
+    """
+    try:
+        return [
+            UnreadablePair.from_dict(entry) if "error" in entry else Status.from_dict(entry)
+            for entry in json.loads(_core.list_pairs(folder))
+        ]
+    finally:
+        drain()
+
+
+def doctor(path: AnyPath = ".") -> list[Check]:
+    """Check what the kernel, the file system of ``path`` and this user allow.
+
+    Raises:
+        AreaNotFoundError: there is nothing at ``path``.
+    """
+    try:
+        return [Check.from_dict(check) for check in json.loads(_core.doctor(path))]
+    finally:
+        drain()

@@ -1,0 +1,115 @@
+"""Reading and writing through the pair."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from splitmirror.arrays import Shape, mirror_array
+from splitmirror.errors import ArgumentError
+from splitmirror.io import MirrorFile, SourceFile
+from splitmirror.pair._handle import PairHandle
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from _typeshed import ReadableBuffer, WriteableBuffer
+
+
+class Access(PairHandle):
+    """Bytes of the source and of the mirror; offsets and sizes are in bytes."""
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Read from the source; fewer bytes than asked for only at its end.
+
+        What an interrupted restore has not reached yet is read from the mirror.
+
+        Raises:
+            RangeError: offset or size is negative or overflows.
+            AreaIOError: the source cannot be read.
+        """
+        return self._core.read(offset, size)
+
+    def readinto(self, offset: int, buffer: WriteableBuffer) -> int:
+        """Read from the source into a writable contiguous buffer; gives the number of bytes.
+
+        Raises:
+            BufferMismatchError: the buffer is read-only or not contiguous.
+            RangeError, AreaIOError: as read().
+        """
+        return self._core.readinto(offset, buffer)
+
+    def write(self, offset: int, data: ReadableBuffer) -> int:
+        """Write to the source; synchronized, also to the mirror, otherwise to the source alone.
+
+        A file grows when this goes past its end. It is durable after flush(). When the mirror
+        fails the write succeeds and the pair gets the condition mirror-failed.
+
+        Raises:
+            BufferMismatchError: the buffer is not contiguous.
+            RangeError: the range is negative, overflows, or goes past the end of a device.
+            AreaIOError, NoSpaceError: the source cannot be written.
+        """
+        return self._core.write(offset, data)
+
+    def flush(self) -> None:
+        """Make everything written through the pair durable, on every side that follows.
+
+        Raises:
+            AreaIOError: the source could not be synced; it becomes source-suspect.
+        """
+        self._core.flush()
+
+    def open_source(self, mode: Literal["rb", "rb+", "r+b"] = "rb+") -> SourceFile:
+        """Open the source as a raw I/O object that goes through the pair.
+
+        Args:
+            mode: "rb" to read, "rb+" to read and write.
+
+        Raises:
+            ArgumentError: another mode.
+        """
+        if mode not in ("rb", "rb+", "r+b"):
+            raise ArgumentError(f"mode {mode!r} is neither 'rb' nor 'rb+'", argument="mode")
+        return SourceFile(self._core, writable=mode != "rb")
+
+    def open_mirror(self) -> MirrorFile:
+        """Open the mirror as a raw I/O object for reading.
+
+        Raises:
+            StateError: the pair is not split, so the mirror is no point in time.
+        """
+        return MirrorFile(self._core)
+
+    def mirror_array(
+        self,
+        dtype: npt.DTypeLike,
+        shape: Shape | None = None,
+        offset: int = 0,
+        *,
+        order: Literal["C"] = "C",
+    ) -> npt.NDArray[Any]:
+        """View the mirror as a read-only numpy array, without copying it.
+
+        While the array lives, verbs that would change the mirror raise ViewsLiveError.
+
+        Args:
+            dtype: of the items; no Python objects.
+            shape: the dimensions; None for one dimension up to the end.
+            offset: where the array begins, in bytes.
+            order: only "C", the last index varies fastest.
+
+        Raises:
+            StateError: the pair is not split.
+            RangeError: the array does not lie in the mirror.
+            ArgumentError: dtype, shape or order cannot be used.
+        """
+        return mirror_array(self._core, dtype, shape, offset, order)
+
+    @property
+    def source_length(self) -> int:
+        """Length of the source in bytes."""
+        return self._core.source_length()
+
+    @property
+    def mirror_length(self) -> int:
+        """Length of the mirror's content in bytes; a device mirror may be larger."""
+        return self._core.mirror_length()

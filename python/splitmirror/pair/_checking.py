@@ -1,0 +1,96 @@
+"""The verbs that look at the data and say whether it is right."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from splitmirror import _core
+from splitmirror._logging import drain
+from splitmirror._types import Progress
+from splitmirror.pair._handle import PairHandle, watched
+from splitmirror.reports import Event, ScrubReport, SealReport, Status, VerifyReport
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+
+class Checking(PairHandle):
+    """Verbs of MirrorPair that change neither side."""
+
+    def verify(
+        self,
+        *,
+        progress: Progress | None = None,
+        cancel: _core.CancelToken | None = None,
+    ) -> VerifyReport:
+        """Compare both sides and name the ranges that differ, and which side is wrong.
+
+        Which side is wrong is known when the mirror is sealed. (DRBD: online verify.)
+
+        Raises:
+            StateError: there is nothing to compare yet.
+            AreaIOError: one of the sides cannot be read.
+            CancelledError: ``cancel`` was used.
+        """
+        return self._report(
+            VerifyReport,
+            lambda: self._core.verify(progress=watched(progress), cancel=cancel),
+        )
+
+    def seal(
+        self,
+        *,
+        progress: Progress | None = None,
+        cancel: _core.CancelToken | None = None,
+    ) -> SealReport:
+        """Record the BLAKE3 digest of every block of the mirror, with one root digest.
+
+        From then on it can be proven, by scrub() and by each receipt, that the mirror still
+        holds its point in time.
+
+        Raises:
+            StateError: the pair is not split.
+            AreaIOError: the mirror cannot be read.
+            CancelledError: ``cancel`` was used; there is no seal then.
+        """
+        return self._report(
+            SealReport, lambda: self._core.seal(progress=watched(progress), cancel=cancel)
+        )
+
+    def scrub(
+        self,
+        *,
+        progress: Progress | None = None,
+        cancel: _core.CancelToken | None = None,
+    ) -> ScrubReport:
+        """Read the mirror and compare it with its seal; the source is not looked at.
+
+        Raises:
+            NotSealedError: there is no seal to compare with.
+            StateError: the pair is not split.
+            CancelledError: ``cancel`` was used.
+        """
+        return self._report(
+            ScrubReport, lambda: self._core.scrub(progress=watched(progress), cancel=cancel)
+        )
+
+    def status(self) -> Status:
+        """Tell where the pair stands, what is legal now and what its conditions ask for."""
+        return self._report(Status, self._core.status)
+
+    def history(self) -> list[Event]:
+        """List what happened to the pair, the oldest first."""
+        try:
+            return [Event.from_dict(event) for event in json.loads(self._core.history())]
+        finally:
+            drain()
+
+    def block_map(self) -> npt.NDArray[np.uint8]:
+        """Give one number a block (``block_size`` bytes each; EMC: track, DRBD: bit).
+
+        0: the same on both sides. 1: changed since the point in time. 2: still to be restored.
+        255: not known, because the record of changes would not be believed now.
+        """
+        return self._core.block_map()

@@ -1,0 +1,54 @@
+"""What the groups of verbs share: the open pair of the core, and one way of calling it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import TypeVar
+
+from splitmirror import _core
+from splitmirror._document import Document
+from splitmirror._logging import drain
+from splitmirror._types import Progress
+from splitmirror.errors import SplitMirrorError
+from splitmirror.reports import Status
+from splitmirror.states import State
+
+ReportT = TypeVar("ReportT", bound=Document)
+
+
+class PairHandle:
+    """Holds the core's pair; all decisions are made there."""
+
+    def __init__(self, core: _core.Pair) -> None:
+        self._core = core
+
+    def _report(self, kind: type[ReportT], verb: Callable[[], str]) -> ReportT:
+        """Run a verb and read its report; a Ctrl-C leaves with a note on what it left."""
+        try:
+            return kind.from_json(verb())
+        except KeyboardInterrupt as stop:
+            stop.add_note(self._standing())
+            raise
+        finally:
+            drain()
+
+    def _standing(self) -> str:
+        advice: tuple[str, ...] = ()
+        # The note must never take the place of the interrupt that it is added to.
+        with contextlib.suppress(SplitMirrorError):
+            advice = Status.from_json(self._core.status()).advice
+        state = State(self._core.state)
+        return f"the pair is now {state}: {' '.join(advice) or state.hint}"
+
+
+def watched(progress: Progress | None) -> Progress | None:
+    """Let log records through while a long verb runs, not only after it."""
+    if progress is None:
+        return None
+
+    def report(phase: str, done: int, total: int) -> None:
+        drain()
+        progress(phase, done, total)
+
+    return report

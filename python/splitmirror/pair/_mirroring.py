@@ -1,0 +1,145 @@
+"""The verbs that lead to a point in time: establish, split, refresh, hold, detach."""
+
+from __future__ import annotations
+
+from splitmirror import _core
+from splitmirror._types import Accept, Progress, accepted
+from splitmirror.pair._handle import PairHandle, watched
+from splitmirror.plan import Plan
+from splitmirror.reports import DetachReport, EstablishReport, RefreshReport, SplitReport, Status
+
+
+class Mirroring(PairHandle):
+    """Verbs of MirrorPair that fill and freeze the mirror."""
+
+    def establish(
+        self,
+        *,
+        plan: Plan | None = None,
+        force: bool = False,
+        accept: Accept = (),
+        progress: Progress | None = None,
+        cancel: _core.CancelToken | None = None,
+    ) -> EstablishReport:
+        """Make the mirror equal to the source and start, or resume, mirroring.
+
+        Only what differs is copied, as far as that is known; the report's ``reason`` says why
+        it looked at what it looked at. A split pair loses its point in time by this. Interrupted,
+        it leaves the pair unsynchronized; call it again to go on. (SNIA: Resync Replica; EMC:
+        establish of a BCV with its standard.)
+
+        Args:
+            plan: from plan_establish(); carried out as it is, or refused.
+            force: copy every block, whatever is known.
+            accept: conditions to override by name, such as "source-replaced".
+            progress: called with (phase, bytes done, bytes in total); its exceptions cancel.
+            cancel: cancels from another thread.
+
+        Raises:
+            HeldError: the mirror is on hold.
+            ProtectedError: a condition forbids it and is not in ``accept``.
+            StalePlanError: the pair has moved on since the plan.
+            NoSpaceError, AreaIOError: reading or writing one of the sides failed.
+            MirrorFailedError: the mirror could not be written.
+            CancelledError: ``cancel`` was used; what was copied stays.
+        """
+        return self._report(
+            EstablishReport,
+            lambda: self._core.establish(
+                plan=None if plan is None else plan._core,
+                force=force,
+                accept=accepted(accept),
+                progress=watched(progress),
+                cancel=cancel,
+            ),
+        )
+
+    def plan_establish(self, *, force: bool = False) -> Plan:
+        """Work out what establish() would copy, without writing anything.
+
+        Raises:
+            AreaIOError: one of the sides cannot be read.
+        """
+        return Plan(self._core.plan_establish(force=force))
+
+    def split(
+        self,
+        *,
+        label: str | None = None,
+        as_of_last_establish: bool = False,
+        require: str | None = None,
+    ) -> SplitReport:
+        """Freeze the mirror as a point in time; durable and consistent when this returns.
+
+        (SNIA: Split Replica; EMC: split of a BCV.)
+
+        Args:
+            label: a name for the point, for people.
+            as_of_last_establish: keep the mirror as it is although the source was written round
+                the pair since; the point is then that of the last establish.
+            require: "application", "flushed" or "crash": raise instead of giving less.
+
+        Raises:
+            StateError: the pair is not synchronized.
+            OutsideWritesError: the source was, or may have been, written round the pair; call
+                refresh() to take it as it is now, or pass ``as_of_last_establish``.
+            ConsistencyError: ``require`` is not reached.
+        """
+        return self._report(
+            SplitReport,
+            lambda: self._core.split(
+                label=label, as_of_last_establish=as_of_last_establish, require=require
+            ),
+        )
+
+    def refresh(
+        self,
+        *,
+        label: str | None = None,
+        force: bool = False,
+        accept: Accept = (),
+        require: str | None = None,
+        progress: Progress | None = None,
+        cancel: _core.CancelToken | None = None,
+    ) -> RefreshReport:
+        """Take a new point in time: establish() and split() in one, for nightly use.
+
+        The point that the mirror held is given up. Arguments and errors are those of
+        establish() and split().
+        """
+        return self._report(
+            RefreshReport,
+            lambda: self._core.refresh(
+                label=label,
+                force=force,
+                accept=accepted(accept),
+                require=require,
+                progress=watched(progress),
+                cancel=cancel,
+            ),
+        )
+
+    def hold(self, reason: str | None = None) -> Status:
+        """Protect the mirror: while on hold it is not established, detached or overwritten.
+
+        (ZFS: hold of a snapshot.)
+
+        Raises:
+            StateError: there is nothing to hold in this state.
+        """
+        return self._report(Status, lambda: self._core.hold(reason))
+
+    def release(self) -> Status:
+        """Take back a hold; without one nothing happens."""
+        return self._report(Status, self._core.release)
+
+    def detach(self) -> DetachReport:
+        """End the pair: its catalog goes, source and mirror stay as they are.
+
+        The object is closed afterwards.
+
+        Raises:
+            HeldError: the mirror is on hold.
+            StateError: a restore is pending; resume or abandon it first.
+        """
+        return self._report(DetachReport, self._core.detach)
