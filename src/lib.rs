@@ -2,3 +2,5 @@
 pub mod area;
 pub mod error;
 pub mod units;
+pub mod bitmap;
+pub mod state;

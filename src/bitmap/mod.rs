@@ -1,0 +1,237 @@
+//! Sets of blocks that many threads change at once: one bit a block, in 64-bit words.
+//!
+//! Marking a block that is marked already costs one load and no store, which is what a hot write does. Growing
+//! needs `&mut`: the volume grows an area only while no other operation is under way.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::units::{BlockRun, BlockSize, Extent};
+
+const WORD_BITS: u64 = 64;
+
+/// A set of block numbers below [`Bitmap::blocks`].
+#[derive(Debug, Default)]
+pub struct Bitmap {
+    words: Vec<AtomicU64>,
+    blocks: u64,
+}
+
+/// The bits of word `index` that belong to `run`.
+const fn mask(run: BlockRun, index: u64) -> u64 {
+    let start = index * WORD_BITS;
+    let first = if run.first > start { run.first - start } else { 0 };
+    let end = if run.end() < start + WORD_BITS { run.end() - start } else { WORD_BITS };
+    let ones = end - first;
+    (if ones == WORD_BITS { u64::MAX } else { (1 << ones) - 1 }) << first
+}
+
+impl Bitmap {
+    /// An empty set with room for `blocks` blocks.
+    pub fn new(blocks: u64) -> Self {
+        let mut set = Self::default();
+        set.grow(blocks);
+        set
+    }
+
+    /// The set of all blocks below `blocks`.
+    pub fn full(blocks: u64) -> Self {
+        let set = Self::new(blocks);
+        set.set(BlockRun::between(0, blocks));
+        set
+    }
+
+    /// The blocks that some extents touch, in an area of `blocks` blocks.
+    pub fn touching(extents: &[Extent], size: BlockSize, blocks: u64) -> Self {
+        let set = Self::new(blocks);
+        for extent in extents {
+            set.set(size.touching(*extent));
+        }
+        set
+    }
+
+    /// How many blocks it has room for.
+    pub fn blocks(&self) -> u64 {
+        self.blocks
+    }
+
+    /// Makes room for `blocks` blocks, or forgets those beyond.
+    pub fn grow(&mut self, blocks: u64) {
+        if blocks < self.blocks {
+            self.clear(BlockRun::between(blocks, self.blocks));
+        }
+        self.words.resize_with(blocks.div_ceil(WORD_BITS) as usize, AtomicU64::default);
+        self.blocks = blocks;
+    }
+
+    fn words_of(&self, run: BlockRun) -> impl Iterator<Item = (u64, &AtomicU64)> {
+        let run = BlockRun::between(run.first, run.end().min(self.blocks));
+        let (first, end) =
+            if run.count == 0 { (0, 0) } else { (run.first / WORD_BITS, run.end().div_ceil(WORD_BITS)) };
+        let words = self.words.get(first as usize..end as usize).unwrap_or_default();
+        words.iter().enumerate().map(move |(step, word)| (mask(run, first + step as u64), word))
+    }
+
+    /// Adds blocks; those beyond the room are ignored.
+    pub fn set(&self, run: BlockRun) {
+        for (mask, word) in self.words_of(run) {
+            if word.load(Ordering::Relaxed) & mask != mask {
+                word.fetch_or(mask, Ordering::AcqRel);
+            }
+        }
+    }
+
+    /// Removes blocks.
+    pub fn clear(&self, run: BlockRun) {
+        for (mask, word) in self.words_of(run) {
+            if word.load(Ordering::Relaxed) & mask != 0 {
+                word.fetch_and(!mask, Ordering::AcqRel);
+            }
+        }
+    }
+
+    /// Adds all blocks of another set.
+    pub fn add(&self, other: &Self) {
+        for run in other.runs() {
+            self.set(run);
+        }
+    }
+
+    /// Removes all blocks of another set.
+    pub fn remove(&self, other: &Self) {
+        for run in other.runs() {
+            self.clear(run);
+        }
+    }
+
+    /// Whether any block of the run is in the set.
+    pub fn any(&self, run: BlockRun) -> bool {
+        self.words_of(run).any(|(mask, word)| word.load(Ordering::Acquire) & mask != 0)
+    }
+
+    /// Whether the block is in the set.
+    pub fn has(&self, block: u64) -> bool {
+        self.any(BlockRun { first: block, count: 1 })
+    }
+
+    /// Whether no block is in the set.
+    pub fn is_empty(&self) -> bool {
+        !self.any(BlockRun::between(0, self.blocks))
+    }
+
+    /// How many blocks are in the set.
+    pub fn count(&self) -> u64 {
+        self.words.iter().map(|word| u64::from(word.load(Ordering::Acquire).count_ones())).sum()
+    }
+
+    /// The runs of blocks in the set, in order. Changes meanwhile may or may not be seen.
+    pub fn runs(&self) -> Vec<BlockRun> {
+        self.runs_within(BlockRun::between(0, self.blocks))
+    }
+
+    /// The runs of blocks in the set that lie in `within`, in order.
+    pub fn runs_within(&self, within: BlockRun) -> Vec<BlockRun> {
+        let mut runs: Vec<BlockRun> = Vec::new();
+        let mut base = within.first / WORD_BITS * WORD_BITS;
+        for (mask, word) in self.words_of(within) {
+            let mut bits = word.load(Ordering::Acquire) & mask;
+            while bits != 0 {
+                let first = u64::from(bits.trailing_zeros());
+                let count = u64::from((bits >> first).trailing_ones());
+                bits &= !(u64::MAX.checked_shr(64 - count as u32).unwrap_or(0) << first);
+                match runs.last_mut() {
+                    Some(last) if last.end() == base + first => last.count += count,
+                    _ => runs.push(BlockRun { first: base + first, count }),
+                }
+            }
+            base += WORD_BITS;
+        }
+        runs
+    }
+
+    /// The bytes of the blocks in the set, in an area of `length` bytes.
+    pub fn extents(&self, size: BlockSize, length: u64) -> Vec<Extent> {
+        self.runs().into_iter().map(|run| size.extent(run, length)).filter(|extent| !extent.is_empty()).collect()
+    }
+
+    /// A copy.
+    pub fn snapshot(&self) -> Self {
+        let words = self.words.iter().map(|word| AtomicU64::new(word.load(Ordering::Acquire))).collect();
+        Self { words, blocks: self.blocks }
+    }
+
+    /// The words from `first` on, for storing; at most `count`, zeros beyond the end.
+    pub fn words(&self, first: u64, count: usize) -> impl Iterator<Item = u64> {
+        let words = self.words.get(first as usize..).unwrap_or_default();
+        let zeros = std::iter::repeat(0);
+        words.iter().map(|word| word.load(Ordering::Acquire)).chain(zeros).take(count)
+    }
+
+    /// Takes words from storage; bits beyond the room are dropped.
+    pub fn load_words(&self, first: u64, words: impl Iterator<Item = u64>) {
+        for (index, value) in (first..).zip(words) {
+            let Some(word) = self.words.get(index as usize) else { break };
+            let room = BlockRun::between(index * WORD_BITS, self.blocks.min((index + 1) * WORD_BITS));
+            word.store(value & mask(room, index), Ordering::Release);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    fn model(set: &Bitmap) -> BTreeSet<u64> {
+        set.runs().into_iter().flat_map(BlockRun::indexes).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn behaves_as_a_set_of_numbers(steps in proptest::collection::vec((any::<bool>(), 0u64..300, 0u64..150), 0..40), room in 1u64..300) {
+            let (set, mut expected) = (Bitmap::new(room), BTreeSet::new());
+            for (add, first, count) in steps {
+                let run = BlockRun { first, count };
+                if add { set.set(run); expected.extend(run.indexes().filter(|b| *b < room)); }
+                else { set.clear(run); expected.retain(|b| !run.indexes().contains(b)); }
+                prop_assert_eq!(set.any(run), run.indexes().any(|b| expected.contains(&b)));
+            }
+            prop_assert_eq!(model(&set), expected.clone());
+            prop_assert_eq!(set.count(), expected.len() as u64);
+            prop_assert_eq!(set.is_empty(), expected.is_empty());
+            let runs = set.runs();
+            prop_assert!(runs.windows(2).all(|pair| pair[0].end() < pair[1].first));
+            let within = BlockRun { first: 70, count: 100 };
+            let inside: BTreeSet<u64> = set.runs_within(within).into_iter().flat_map(BlockRun::indexes).collect();
+            prop_assert_eq!(inside, expected.iter().copied().filter(|b| within.indexes().contains(b)).collect::<BTreeSet<_>>());
+            let loaded = Bitmap::new(room);
+            loaded.load_words(0, set.words(0, 7));
+            prop_assert_eq!(model(&loaded), model(&set));
+        }
+
+        #[test]
+        fn shrinking_forgets_and_growing_adds_nothing(first in 0u64..200, count in 0u64..200, small in 0u64..200) {
+            let mut set = Bitmap::new(400);
+            set.set(BlockRun { first, count });
+            set.grow(small);
+            set.grow(400);
+            prop_assert_eq!(model(&set), (first..first + count).filter(|b| *b < small).collect::<BTreeSet<_>>());
+        }
+    }
+
+    #[test]
+    fn threads_lose_no_mark() {
+        let set = Bitmap::new(64 * 64);
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let set = &set;
+                scope.spawn(move || {
+                    for block in (thread..set.blocks()).step_by(4) {
+                        set.set(BlockRun { first: block, count: 1 });
+                    }
+                });
+            }
+        });
+        assert_eq!(set.count(), set.blocks());
+    }
+}
