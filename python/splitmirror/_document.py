@@ -14,25 +14,27 @@ from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Annotated, Any, ClassVar, Self, TypeAlias
 
-__all__ = ["SCHEMA", "Bytes", "Document", "Extents", "Seconds", "Time", "Unit"]
+__all__ = ["SCHEMA", "Bytes", "Document", "Extents", "Seconds", "Sentences", "Time", "Unit"]
 
 SCHEMA = 1
 """The version of the JSON documents that this package reads and writes."""
 
 
 class Unit(Enum):
-    """What a number means, for showing it."""
+    """What a value means, for showing it."""
 
     BYTES = auto()
     SECONDS = auto()
     TIME = auto()
     EXTENTS = auto()
+    SENTENCES = auto()
 
 
 Bytes: TypeAlias = Annotated[int, Unit.BYTES]
 Seconds: TypeAlias = Annotated[float, Unit.SECONDS]
 Time: TypeAlias = Annotated[float, Unit.TIME]
 Extents: TypeAlias = Annotated[tuple[tuple[int, int], ...], Unit.EXTENTS]
+Sentences: TypeAlias = Annotated[tuple[str, ...], Unit.SENTENCES]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

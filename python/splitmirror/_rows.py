@@ -52,6 +52,8 @@ def _text(value: Any, unit: Unit | None) -> str:
         return "yes" if value else "no"
     if unit is Unit.EXTENTS:
         return _some(f"{offset:,}+{format_bytes(length)}" for offset, length in value)
+    if unit is Unit.SENTENCES:
+        return " ".join(map(printable, value)) or "none"
     if unit is not None:
         return _measure(value, unit)
     if isinstance(value, int):
@@ -61,6 +63,8 @@ def _text(value: Any, unit: Unit | None) -> str:
     if isinstance(value, Mapping):
         return _some(f"{printable(str(name))}={_text(item, None)}" for name, item in value.items())
     if isinstance(value, (tuple, list)):
+        if all(isinstance(item, str) for item in value):
+            return ", ".join(map(printable, value)) or "none"
         return _some(_text(item, None) for item in value)
     return printable(str(value))
 

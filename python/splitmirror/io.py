@@ -85,6 +85,15 @@ class AreaFile(io.RawIOBase):
         self._check_open()
         raise io.UnsupportedOperation("truncate")
 
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Refuse: only a source that was opened for writing can be written.
+
+        Raises:
+            io.UnsupportedOperation: always.
+        """
+        self._check_open()
+        raise io.UnsupportedOperation("write")
+
     def fileno(self) -> NoReturn:
         """There is no descriptor: writes past the pair would not reach the mirror.
 
@@ -126,9 +135,9 @@ class SourceFile(AreaFile):
             io.UnsupportedOperation: it was opened for reading only.
             OSError: the source could not be written.
         """
-        self._check_open()
         if not self._writable:
-            raise io.UnsupportedOperation("not writable")
+            return super().write(data)
+        self._check_open()
         self._unflushed = True
         count = self._core.write(self._position, data)
         self._position += count

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from splitmirror._document import Bytes, Document, Extents, Seconds, Time
+from splitmirror._document import Bytes, Document, Extents, Seconds, Sentences, Time
 from splitmirror.states import Condition, State
 
 
@@ -253,7 +253,7 @@ class Status(Document):
     changed_blocks: int | None
     pending_blocks: int
     next: tuple[str, ...]
-    advice: tuple[str, ...]
+    advice: Sentences
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,46 @@
+"""Commands that read the data and say whether it is right."""
+
+from __future__ import annotations
+
+import click
+
+from splitmirror.cli.options import common, pair_options
+from splitmirror.cli.output import show
+from splitmirror.cli.progress import progress
+from splitmirror.cli.run import EXIT_DIFFERS
+from splitmirror.pair import MirrorPair
+
+
+@click.command("verify")
+@pair_options
+@common
+def verify_command(mirror: str, source: str | None, catalog: str | None, as_json: bool) -> int:
+    """Compare the MIRROR with its source; exits 4 when they differ."""
+    with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
+        with progress(as_json) as watch:
+            report = pair.verify(progress=watch)
+        show(report, as_json)
+        return 0 if report.matches else EXIT_DIFFERS
+
+
+@click.command("seal")
+@pair_options
+@common
+def seal_command(mirror: str, source: str | None, catalog: str | None, as_json: bool) -> None:
+    """Record the digests of the MIRROR's blocks, with one root digest."""
+    with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
+        with progress(as_json) as watch:
+            report = pair.seal(progress=watch)
+        show(report, as_json)
+
+
+@click.command("scrub")
+@pair_options
+@common
+def scrub_command(mirror: str, source: str | None, catalog: str | None, as_json: bool) -> int:
+    """Compare the MIRROR with its seal; exits 4 when it is not intact."""
+    with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
+        with progress(as_json) as watch:
+            report = pair.scrub(progress=watch)
+        show(report, as_json)
+        return 0 if report.intact else EXIT_DIFFERS

@@ -1,0 +1,129 @@
+"""Commands that fill and freeze the mirror."""
+
+from __future__ import annotations
+
+import click
+
+from splitmirror.cli.confirm import ask
+from splitmirror.cli.options import (
+    accept_option,
+    common,
+    dry_run_option,
+    pair_options,
+    yes_option,
+)
+from splitmirror.cli.output import show
+from splitmirror.cli.progress import progress
+from splitmirror.pair import MirrorPair
+from splitmirror.states import State
+from splitmirror.units import format_time, printable
+
+require_option = click.option(
+    "--require",
+    type=click.Choice(["application", "flushed", "crash"]),
+    help="Refuse a point in time that is less consistent.",
+)
+force_option = click.option("--force", is_flag=True, help="Copy every block.")
+label_option = click.option("--label", help="A name for the point in time.")
+
+
+@click.command("establish")
+@pair_options
+@force_option
+@accept_option
+@dry_run_option
+@yes_option
+@common
+def establish_command(
+    mirror: str,
+    source: str | None,
+    catalog: str | None,
+    force: bool,
+    accept: tuple[str, ...],
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Make the MIRROR equal to its source and keep it so; resumes when interrupted."""
+    with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
+        if dry_run:
+            show(pair.plan_establish(force=force).report, as_json)
+            return
+        _ask_for_point(pair, yes=yes, as_json=as_json)
+        with progress(as_json) as watch:
+            report = pair.establish(force=force, accept=accept, progress=watch)
+        show(report, as_json)
+
+
+@click.command("split")
+@pair_options
+@label_option
+@click.option(
+    "--as-of-last-establish",
+    is_flag=True,
+    help="Keep the mirror as it is although the source was written since.",
+)
+@require_option
+@common
+def split_command(
+    mirror: str,
+    source: str | None,
+    catalog: str | None,
+    label: str | None,
+    as_of_last_establish: bool,
+    require: str | None,
+    as_json: bool,
+) -> None:
+    """Freeze the MIRROR as a point in time."""
+    with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
+        report = pair.split(label=label, as_of_last_establish=as_of_last_establish, require=require)
+        show(report, as_json)
+
+
+@click.command("refresh")
+@pair_options
+@label_option
+@force_option
+@accept_option
+@require_option
+@dry_run_option
+@yes_option
+@common
+def refresh_command(
+    mirror: str,
+    source: str | None,
+    catalog: str | None,
+    label: str | None,
+    force: bool,
+    accept: tuple[str, ...],
+    require: str | None,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Take a new point in time on the MIRROR: establish and split, for nightly use."""
+    with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
+        if dry_run:
+            show(pair.plan_establish(force=force).report, as_json)
+            return
+        _ask_for_point(pair, yes=yes, as_json=as_json)
+        with progress(as_json) as watch:
+            report = pair.refresh(
+                label=label, force=force, accept=accept, require=require, progress=watch
+            )
+        show(report, as_json)
+
+
+def _ask_for_point(pair: MirrorPair, *, yes: bool, as_json: bool) -> None:
+    """Ask when the mirror holds a point in time that is about to be given up."""
+    if yes or pair.state != State.SPLIT:
+        return
+    found = pair.status()
+    point = "" if found.split_at is None else f" of {format_time(found.split_at)}"
+    label = f" ({printable(found.label)})" if found.label else ""
+    ask(
+        f"This overwrites the mirror {printable(found.mirror)}: "
+        f"its point in time{point}{label} is given up.",
+        yes=yes,
+        as_json=as_json,
+    )

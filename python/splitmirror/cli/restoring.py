@@ -1,0 +1,176 @@
+"""Commands that bring the source back."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import click
+
+from splitmirror.cli.confirm import ask
+from splitmirror.cli.options import (
+    accept_option,
+    byte_range,
+    common,
+    dry_run_option,
+    pair_options,
+    yes_option,
+)
+from splitmirror.cli.output import show
+from splitmirror.cli.progress import progress
+from splitmirror.cli.run import EXIT_INCOMPLETE
+from splitmirror.pair import MirrorPair
+from splitmirror.reports import Receipt
+from splitmirror.units import format_bytes, format_time, printable
+
+while_in_use_option = click.option(
+    "--while-in-use", is_flag=True, help="Go on although other processes have the source open."
+)
+ignore_sidecars_option = click.option(
+    "--ignore-sidecars", is_flag=True, help="Go on although there is, say, a newer -wal file."
+)
+
+
+@click.command("restore")
+@pair_options
+@click.option("--full", is_flag=True, help="Copy every block, not only what differs.")
+@click.option(
+    "--range",
+    "ranges",
+    type=byte_range,
+    multiple=True,
+    metavar="OFFSET:LENGTH",
+    help="Restore only this range of bytes (64K, 1G, 0x1000); can be repeated.",
+)
+@click.option("--to", type=click.Path(), help="Restore into this place; the source stays.")
+@while_in_use_option
+@ignore_sidecars_option
+@click.option("--restart", is_flag=True, help="Begin an interrupted restore anew.")
+@accept_option
+@dry_run_option
+@yes_option
+@common
+def restore_command(
+    mirror: str,
+    source: str | None,
+    catalog: str | None,
+    full: bool,
+    ranges: tuple[tuple[int, int], ...],
+    to: str | None,
+    while_in_use: bool,
+    ignore_sidecars: bool,
+    restart: bool,
+    accept: tuple[str, ...],
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> int:
+    """Bring the source back to the MIRROR's point in time; the mirror is not written."""
+    with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
+        if dry_run:
+            _show_plan(pair, full=full, ranges=ranges, to=to, as_json=as_json)
+            return 0
+        existing = to is not None and os.path.lexists(to)
+        if to is None:
+            _ask_for_source(pair, yes=yes, as_json=as_json)
+        elif existing:
+            ask(f"This overwrites {printable(to)}.", yes=yes, as_json=as_json)
+        with progress(as_json) as watch:
+            receipt = pair.restore(
+                full=full,
+                ranges=ranges or None,
+                to=to,
+                overwrite=existing,
+                restart=restart,
+                while_in_use=while_in_use,
+                ignore_sidecars=ignore_sidecars,
+                accept=accept,
+                progress=watch,
+            )
+        return _show_receipt(receipt, as_json)
+
+
+@click.command("resume-restore")
+@pair_options
+@while_in_use_option
+@ignore_sidecars_option
+@accept_option
+@dry_run_option
+@yes_option
+@common
+def resume_restore_command(
+    mirror: str,
+    source: str | None,
+    catalog: str | None,
+    while_in_use: bool,
+    ignore_sidecars: bool,
+    accept: tuple[str, ...],
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> int:
+    """Go on with an interrupted restore; what was written through the pair since stays."""
+    with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
+        if dry_run:
+            show(pair.status(), as_json)
+            return 0
+        _ask_for_source(pair, yes=yes, as_json=as_json)
+        with progress(as_json) as watch:
+            receipt = pair.resume_restore(
+                while_in_use=while_in_use,
+                ignore_sidecars=ignore_sidecars,
+                accept=accept,
+                progress=watch,
+            )
+        return _show_receipt(receipt, as_json)
+
+
+@click.command("abandon-restore")
+@pair_options
+@yes_option
+@common
+def abandon_restore_command(
+    mirror: str, source: str | None, catalog: str | None, yes: bool, as_json: bool
+) -> None:
+    """Give up an interrupted restore; what is not restored stays as it is."""
+    with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
+        found = pair.status()
+        ask(
+            f"This leaves {found.pending_blocks:,} blocks of {printable(found.source)} "
+            f"({format_bytes(found.pending_blocks * found.block_size)}) unrestored.",
+            yes=yes,
+            as_json=as_json,
+        )
+        show(pair.abandon_restore(), as_json)
+
+
+def _show_plan(
+    pair: MirrorPair,
+    *,
+    full: bool,
+    ranges: tuple[tuple[int, int], ...],
+    to: str | None,
+    as_json: bool,
+) -> None:
+    # Nothing in another place can be known to be the same already.
+    plan = pair.plan_restore(full=full or to is not None, ranges=ranges or None).report
+    show(plan if to is None else replace(plan, overwrites=printable(to)), as_json)
+
+
+def _ask_for_source(pair: MirrorPair, *, yes: bool, as_json: bool) -> None:
+    if yes:
+        return
+    found = pair.status()
+    point = "" if found.split_at is None else f" of {format_time(found.split_at)}"
+    label = f" ({printable(found.label)})" if found.label else ""
+    ask(
+        f"This overwrites the source {printable(found.source)} "
+        f"with the mirror's point in time{point}{label}.",
+        yes=yes,
+        as_json=as_json,
+    )
+
+
+def _show_receipt(receipt: Receipt, as_json: bool) -> int:
+    show(receipt, as_json)
+    return 0 if receipt.complete else EXIT_INCOMPLETE
