@@ -38,9 +38,9 @@ def rows(document: Document) -> list[tuple[str, str]]:
     return found
 
 
-def text_table(document: Document) -> str:
-    """Give the document as aligned plain text with a heading."""
-    found = rows(document)
+def text_table(document: Document, found: list[tuple[str, str]] | None = None) -> str:
+    """Give the document, or rows made from it, as aligned plain text with a heading."""
+    found = rows(document) if found is None else found
     width = max((len(label) for label, _ in found), default=0)
     return "\n".join([title(document), *(f"  {label:{width}}  {text}" for label, text in found)])
 

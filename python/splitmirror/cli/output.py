@@ -15,6 +15,7 @@ import click
 
 from splitmirror._document import SCHEMA, Document
 from splitmirror._rows import rows, text_table, title
+from splitmirror.cli.words import in_command_words
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -26,15 +27,20 @@ def show(document: Document, as_json: bool) -> None:
     """Write one report."""
     if as_json:
         show_json(document.to_dict())
-    elif not sys.stdout.isatty():
-        click.echo(text_table(document))
+        return
+    found = [
+        (label, in_command_words(text) if label == "advice" else text)
+        for label, text in rows(document)
+    ]
+    if not sys.stdout.isatty():
+        click.echo(text_table(document, found))
     else:
         from rich.table import Table
 
         table = Table(title=title(document), title_justify="left", show_header=False, box=None)
         table.add_column(style="dim", no_wrap=True)
         table.add_column(overflow="fold")
-        _print(table, rows(document))
+        _print(table, found)
 
 
 def show_entries(kind: str, documents: Sequence[Document]) -> None:

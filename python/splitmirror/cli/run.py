@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from splitmirror.cli.app import PROGRAM, app
+from splitmirror.cli.words import in_command_words
 from splitmirror.errors import SplitMirrorError
 from splitmirror.units import printable
 
@@ -101,6 +102,6 @@ def _failed(error: dict[str, Any], wants_json: bool, *, notes: list[str] | None 
     else:
         lines = [f"{PROGRAM}: {error['message']}", *error.get("notes", ())]
         # Line breaks in a message are its own; whatever else is not printable came in a path.
-        for line in "\n".join(lines).split("\n"):
+        for line in in_command_words("\n".join(lines)).split("\n"):
             click.echo(printable(line), err=True)
     return int(error["exit_code"])

@@ -104,7 +104,7 @@ class Story:
             done += ", the last quarter of the file cut off"
         found = self._database.integrity()
         self._step(f"The accident: {done}")
-        self._tell(f'PRAGMA integrity_check: "{found.splitlines()[0][:70]}"')
+        self._tell(f'PRAGMA integrity_check: "{found.splitlines()[-1][:70]}"')
         self._check("the database is corrupt", found != "ok")
 
     def _restore(self, pair: MirrorPair, good: _Good, root: str) -> Receipt:

@@ -34,11 +34,11 @@ class ReadOnlyAreaError(SystemCallError):
 
 
 class NoSpaceError(SystemCallError):
-    """No space is left; ``needed`` and ``available`` are bytes, None when not known."""
+    """No space is left; ``needed`` and ``available`` are bytes, 0 when not known."""
 
     id: ClassVar[str] = "no-space"
-    needed: int | None = None
-    available: int | None = None
+    needed: int = 0
+    available: int = 0
 
 
 class UnsupportedAreaError(SplitMirrorError, ValueError):

@@ -105,11 +105,12 @@ class ViewsLiveError(SplitMirrorError):
 
 
 class SealMismatchError(SplitMirrorError):
-    """Blocks of the mirror differ from its seal; ``bad`` lists them."""
+    """So many ``blocks`` of the mirror differ from its seal; ``bad``: (offset, length)."""
 
     id: ClassVar[str] = "seal-mismatch"
     exit_code: ClassVar[int] = 4
     path: str = ""
+    blocks: int = 0
     bad: Sequence[Sequence[int]] = ()
 
 

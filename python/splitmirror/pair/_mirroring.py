@@ -130,7 +130,11 @@ class Mirroring(PairHandle):
         return self._report(Status, lambda: self._core.hold(reason))
 
     def release(self) -> Status:
-        """Take back a hold; without one nothing happens."""
+        """Take back a hold.
+
+        Raises:
+            StateError: the pair is not split, so there can be no hold.
+        """
         return self._report(Status, self._core.release)
 
     def detach(self) -> DetachReport:

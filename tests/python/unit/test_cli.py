@@ -189,7 +189,7 @@ def test_signals_tell_what_was_left(
     fake.answers["status"] = {**documents.STATUS, "advice": ["Call resume_restore()."]}
     fake.raises["restore"] = stop()
     assert main(["restore", MIRROR, "--yes"]) == code
-    assert "the pair is now split: Call resume_restore()." in capsys.readouterr().err
+    assert "the pair is now split: Call 'splitmirror resume-restore'." in capsys.readouterr().err
     fake.raises["restore"] = stop()
     assert main(["restore", MIRROR, "--yes", "--json"]) == code
     error = json.loads(capsys.readouterr().out)["error"]
