@@ -37,7 +37,9 @@ impl Content {
         let mut rest = buffer;
         for piece in wanted.pieces(PAGE_BYTES) {
             let page = self.page(piece.offset / PAGE_BYTES);
-            let Some((head, tail)) = rest.split_at_mut_checked(piece.length as usize) else { break };
+            let Some((head, tail)) = rest.split_at_mut_checked(piece.length as usize) else {
+                break;
+            };
             if let Some(bytes) = page.get(Self::range(piece)) {
                 head.copy_from_slice(bytes);
             }
@@ -52,8 +54,7 @@ impl Content {
         let mut rest = data;
         for piece in extent.pieces(PAGE_BYTES) {
             let Some((head, tail)) = rest.split_at_checked(piece.length as usize) else { break };
-            let page =
-                pages.entry(piece.offset / PAGE_BYTES).or_insert_with(|| Arc::new(ZEROS));
+            let page = pages.entry(piece.offset / PAGE_BYTES).or_insert_with(|| Arc::new(ZEROS));
             if let Some(bytes) = Arc::make_mut(page).get_mut(Self::range(piece)) {
                 bytes.copy_from_slice(head);
             }
