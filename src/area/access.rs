@@ -82,6 +82,11 @@ impl Reader {
         self.0.view()
     }
 
+    /// Whether its file system is one whose change times are known to tell every change.
+    pub fn times_tell(&self) -> bool {
+        self.0.times_tell()
+    }
+
     /// Starts to watch for writes by others, where that can be done.
     pub fn watch(&self) -> Option<Box<dyn Watch>> {
         Arc::clone(&self.0).watch()

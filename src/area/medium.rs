@@ -51,6 +51,10 @@ pub trait Medium: Send + Sync + Debug {
     fn remove_tag(&self) -> Result<()>;
     /// The same open file again, by descriptor and not by path, for reading only.
     fn reopen_read_only(&self) -> Result<Arc<dyn Medium>>;
+    /// Whether its file system is one whose change times are known to tell every change.
+    fn times_tell(&self) -> bool {
+        true
+    }
     /// Starts to watch for writes by others; `None` where that cannot be done (devices, odd file systems).
     fn watch(self: Arc<Self>) -> Option<Box<dyn Watch>>;
     /// Maps all of it for reading.

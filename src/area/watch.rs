@@ -35,6 +35,10 @@ pub enum Disturbance {
 pub trait Watch: Send + Sync + Debug {
     /// What others did since the watch began, or since [`Watch::forget`]. Asking does not change the answer.
     fn disturbance(&self) -> Disturbance;
+    /// Whether ours is the only open file description of the source at this moment, mappings included.
+    fn sole(&self) -> bool {
+        self.disturbance() != Disturbance::Unknown
+    }
     /// Begins anew: what was seen so far no longer counts.
     fn forget(&self);
     /// Says that writes of our own are about to begin.
@@ -139,6 +143,10 @@ impl Watch for FileWatch {
         } else {
             Disturbance::None
         }
+    }
+
+    fn sole(&self) -> bool {
+        Lease::take(&self.file).is_some()
     }
 
     fn forget(&self) {

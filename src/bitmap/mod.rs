@@ -1,9 +1,9 @@
 //! Sets of blocks that many threads change at once: one bit a block, in 64-bit words.
 //!
-//! Marking a block that is marked already costs one load and no store, which is what a hot write does. Growing
-//! needs `&mut`: the volume grows an area only while no other operation is under way.
+//! Marking a block that is marked already costs one load and no store, which is what a hot write does.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock};
 
 use crate::units::{BlockRun, BlockSize, Extent};
 
@@ -12,8 +12,8 @@ const WORD_BITS: u64 = 64;
 /// A set of block numbers below [`Bitmap::blocks`].
 #[derive(Debug, Default)]
 pub struct Bitmap {
-    words: Vec<AtomicU64>,
-    blocks: u64,
+    words: RwLock<Vec<AtomicU64>>,
+    blocks: AtomicU64,
 }
 
 /// The bits of word `index` that belong to `run`.
@@ -28,7 +28,7 @@ const fn mask(run: BlockRun, index: u64) -> u64 {
 impl Bitmap {
     /// An empty set with room for `blocks` blocks.
     pub fn new(blocks: u64) -> Self {
-        let mut set = Self::default();
+        let set = Self::default();
         set.grow(blocks);
         set
     }
@@ -51,42 +51,53 @@ impl Bitmap {
 
     /// How many blocks it has room for.
     pub fn blocks(&self) -> u64 {
-        self.blocks
+        self.blocks.load(Ordering::Acquire)
     }
 
     /// Makes room for `blocks` blocks, or forgets those beyond.
-    pub fn grow(&mut self, blocks: u64) {
-        if blocks < self.blocks {
-            self.clear(BlockRun::between(blocks, self.blocks));
-        }
-        self.words.resize_with(blocks.div_ceil(WORD_BITS) as usize, AtomicU64::default);
-        self.blocks = blocks;
+    pub fn grow(&self, blocks: u64) {
+        self.clear(BlockRun::between(blocks, self.blocks()));
+        let mut words = self.words.write().unwrap_or_else(PoisonError::into_inner);
+        words.resize_with(blocks.div_ceil(WORD_BITS) as usize, AtomicU64::default);
+        self.blocks.store(blocks, Ordering::Release);
     }
 
-    fn words_of(&self, run: BlockRun) -> impl Iterator<Item = (u64, &AtomicU64)> {
-        let run = BlockRun::between(run.first, run.end().min(self.blocks));
-        let (first, end) =
-            if run.count == 0 { (0, 0) } else { (run.first / WORD_BITS, run.end().div_ceil(WORD_BITS)) };
-        let words = self.words.get(first as usize..end as usize).unwrap_or_default();
-        words.iter().enumerate().map(move |(step, word)| (mask(run, first + step as u64), word))
+    /// Runs `visit` with each word that holds blocks of the run, with the mask of its bits that do.
+    /// Stops when `visit` says so.
+    fn visit(&self, run: BlockRun, mut visit: impl FnMut(u64, u64, &AtomicU64) -> bool) {
+        let words = self.words.read().unwrap_or_else(PoisonError::into_inner);
+        let run = BlockRun::between(run.first, run.end().min(self.blocks()));
+        if run.count == 0 {
+            return;
+        }
+        let (first, end) = (run.first / WORD_BITS, run.end().div_ceil(WORD_BITS));
+        for (index, word) in
+            (first..).zip(words.get(first as usize..end as usize).unwrap_or_default())
+        {
+            if !visit(index * WORD_BITS, mask(run, index), word) {
+                return;
+            }
+        }
     }
 
     /// Adds blocks; those beyond the room are ignored.
     pub fn set(&self, run: BlockRun) {
-        for (mask, word) in self.words_of(run) {
+        self.visit(run, |_, mask, word| {
             if word.load(Ordering::Relaxed) & mask != mask {
                 word.fetch_or(mask, Ordering::AcqRel);
             }
-        }
+            true
+        });
     }
 
     /// Removes blocks.
     pub fn clear(&self, run: BlockRun) {
-        for (mask, word) in self.words_of(run) {
+        self.visit(run, |_, mask, word| {
             if word.load(Ordering::Relaxed) & mask != 0 {
                 word.fetch_and(!mask, Ordering::AcqRel);
             }
-        }
+            true
+        });
     }
 
     /// Adds all blocks of another set.
@@ -105,7 +116,12 @@ impl Bitmap {
 
     /// Whether any block of the run is in the set.
     pub fn any(&self, run: BlockRun) -> bool {
-        self.words_of(run).any(|(mask, word)| word.load(Ordering::Acquire) & mask != 0)
+        let mut any = false;
+        self.visit(run, |_, mask, word| {
+            any = word.load(Ordering::Acquire) & mask != 0;
+            !any
+        });
+        any
     }
 
     /// Whether the block is in the set.
@@ -115,24 +131,28 @@ impl Bitmap {
 
     /// Whether no block is in the set.
     pub fn is_empty(&self) -> bool {
-        !self.any(BlockRun::between(0, self.blocks))
+        !self.any(BlockRun::between(0, self.blocks()))
     }
 
     /// How many blocks are in the set.
     pub fn count(&self) -> u64 {
-        self.words.iter().map(|word| u64::from(word.load(Ordering::Acquire).count_ones())).sum()
+        let mut count = 0;
+        self.visit(BlockRun::between(0, self.blocks()), |_, mask, word| {
+            count += u64::from((word.load(Ordering::Acquire) & mask).count_ones());
+            true
+        });
+        count
     }
 
     /// The runs of blocks in the set, in order. Changes meanwhile may or may not be seen.
     pub fn runs(&self) -> Vec<BlockRun> {
-        self.runs_within(BlockRun::between(0, self.blocks))
+        self.runs_within(BlockRun::between(0, self.blocks()))
     }
 
     /// The runs of blocks in the set that lie in `within`, in order.
     pub fn runs_within(&self, within: BlockRun) -> Vec<BlockRun> {
         let mut runs: Vec<BlockRun> = Vec::new();
-        let mut base = within.first / WORD_BITS * WORD_BITS;
-        for (mask, word) in self.words_of(within) {
+        self.visit(within, |base, mask, word| {
             let mut bits = word.load(Ordering::Acquire) & mask;
             while bits != 0 {
                 let first = u64::from(bits.trailing_zeros());
@@ -143,34 +163,41 @@ impl Bitmap {
                     _ => runs.push(BlockRun { first: base + first, count }),
                 }
             }
-            base += WORD_BITS;
-        }
+            true
+        });
         runs
     }
 
     /// The bytes of the blocks in the set, in an area of `length` bytes.
     pub fn extents(&self, size: BlockSize, length: u64) -> Vec<Extent> {
-        self.runs().into_iter().map(|run| size.extent(run, length)).filter(|extent| !extent.is_empty()).collect()
+        self.runs()
+            .into_iter()
+            .map(|run| size.extent(run, length))
+            .filter(|extent| !extent.is_empty())
+            .collect()
     }
 
     /// A copy.
     pub fn snapshot(&self) -> Self {
-        let words = self.words.iter().map(|word| AtomicU64::new(word.load(Ordering::Acquire))).collect();
-        Self { words, blocks: self.blocks }
+        let copy = Self::new(self.blocks());
+        copy.add(self);
+        copy
     }
 
-    /// The words from `first` on, for storing; at most `count`, zeros beyond the end.
-    pub fn words(&self, first: u64, count: usize) -> impl Iterator<Item = u64> {
-        let words = self.words.get(first as usize..).unwrap_or_default();
-        let zeros = std::iter::repeat(0);
-        words.iter().map(|word| word.load(Ordering::Acquire)).chain(zeros).take(count)
+    /// The words from `first` on, for storing; `count` of them, zeros beyond the end.
+    pub fn words(&self, first: u64, count: usize) -> Vec<u64> {
+        let words = self.words.read().unwrap_or_else(PoisonError::into_inner);
+        let stored = words.iter().skip(first as usize).map(|word| word.load(Ordering::Acquire));
+        stored.chain(std::iter::repeat(0)).take(count).collect()
     }
 
     /// Takes words from storage; bits beyond the room are dropped.
-    pub fn load_words(&self, first: u64, words: impl Iterator<Item = u64>) {
-        for (index, value) in (first..).zip(words) {
-            let Some(word) = self.words.get(index as usize) else { break };
-            let room = BlockRun::between(index * WORD_BITS, self.blocks.min((index + 1) * WORD_BITS));
+    pub fn load_words(&self, first: u64, values: impl Iterator<Item = u64>) {
+        let words = self.words.read().unwrap_or_else(PoisonError::into_inner);
+        for (index, value) in (first..).zip(values) {
+            let Some(word) = words.get(index as usize) else { break };
+            let room =
+                BlockRun::between(index * WORD_BITS, self.blocks().min((index + 1) * WORD_BITS));
             word.store(value & mask(room, index), Ordering::Release);
         }
     }
@@ -205,13 +232,13 @@ mod tests {
             let inside: BTreeSet<u64> = set.runs_within(within).into_iter().flat_map(BlockRun::indexes).collect();
             prop_assert_eq!(inside, expected.iter().copied().filter(|b| within.indexes().contains(b)).collect::<BTreeSet<_>>());
             let loaded = Bitmap::new(room);
-            loaded.load_words(0, set.words(0, 7));
+            loaded.load_words(0, set.words(0, 7).into_iter());
             prop_assert_eq!(model(&loaded), model(&set));
         }
 
         #[test]
         fn shrinking_forgets_and_growing_adds_nothing(first in 0u64..200, count in 0u64..200, small in 0u64..200) {
-            let mut set = Bitmap::new(400);
+            let set = Bitmap::new(400);
             set.set(BlockRun { first, count });
             set.grow(small);
             set.grow(400);

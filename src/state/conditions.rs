@@ -59,7 +59,9 @@ impl Condition {
                 "Others may have written the source: refresh() takes it as it is now, \
                  split(as_of_last_establish=True) keeps the mirror as it is; the next plan compares."
             }
-            Self::TrackerLost => "What changed is not known any more: the next plan compares both sides.",
+            Self::TrackerLost => {
+                "What changed is not known any more: the next plan compares both sides."
+            }
             Self::RestorePending => {
                 "The source is partly restored, read it through the pair: resume_restore() goes on, \
                  restore(restart=True) starts anew, abandon_restore() leaves it as it is."

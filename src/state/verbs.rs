@@ -77,7 +77,9 @@ impl Verb {
             Self::Establish | Self::Refresh | Self::PlanEstablish | Self::Detach => true,
             Self::Split => matches!(state, State::Synchronized),
             Self::Restore | Self::PlanRestore => matches!(state, State::Split) && !restore_pending,
-            Self::ResumeRestore | Self::AbandonRestore => matches!(state, State::Split) && restore_pending,
+            Self::ResumeRestore | Self::AbandonRestore => {
+                matches!(state, State::Split) && restore_pending
+            }
             Self::Seal | Self::Scrub | Self::Hold | Self::Release | Self::OpenMirror => {
                 matches!(state, State::Split)
             }
@@ -125,19 +127,25 @@ pub fn check_state(verb: Verb, state: State, conditions: &Conditions, restart: b
 pub fn check_guards(verb: Verb, now: Situation<'_>, accept: &[String]) -> Result<(), Refusal> {
     let accepted = |name: &str| accept.iter().any(|word| word == name);
     let has = |condition: Condition| now.conditions.has(condition) && !accepted(condition.name());
-    let replaces_mirror = matches!(verb, Verb::Establish | Verb::Refresh) && now.state != State::Initialized;
+    let replaces_mirror =
+        matches!(verb, Verb::Establish | Verb::Refresh) && now.state != State::Initialized;
     if let Some(reason) = now.hold
         && (replaces_mirror || verb == Verb::Detach)
     {
         return Err(Refusal::Held(reason.to_owned()));
     }
-    if matches!(verb, Verb::Restore | Verb::ResumeRestore | Verb::Seal) && has(Condition::MirrorSkewed) {
+    if matches!(verb, Verb::Restore | Verb::ResumeRestore | Verb::Seal)
+        && has(Condition::MirrorSkewed)
+    {
         return Err(Refusal::Skewed);
     }
     let mut refused = Vec::new();
     if replaces_mirror {
-        let guards = [Condition::RestorePending, Condition::SourceSuspect, Condition::SourceReplaced];
-        refused.extend(guards.into_iter().filter(|guard| has(*guard)).map(|guard| guard.name().to_owned()));
+        let guards =
+            [Condition::RestorePending, Condition::SourceSuspect, Condition::SourceReplaced];
+        refused.extend(
+            guards.into_iter().filter(|guard| has(*guard)).map(|guard| guard.name().to_owned()),
+        );
         if now.shrunk && !accepted("shrunk") {
             refused.push("shrunk".to_owned());
         }
@@ -152,7 +160,8 @@ pub fn check_guards(verb: Verb, now: Situation<'_>, accept: &[String]) -> Result
 mod tests {
     use super::*;
 
-    const STATES: [State; 4] = [State::Initialized, State::Unsynchronized, State::Synchronized, State::Split];
+    const STATES: [State; 4] =
+        [State::Initialized, State::Unsynchronized, State::Synchronized, State::Split];
 
     /// The table of the head comment, cell by cell: one letter a state, `y` legal, `-` not.
     #[test]
@@ -177,7 +186,11 @@ mod tests {
         assert_eq!(table.len(), Verb::ALL.len());
         for (verb, row) in table {
             for (state, cell) in STATES.into_iter().zip(row.chars()) {
-                assert_eq!(check_state(verb, state, &Conditions::default(), false), cell == 'y', "{verb:?} {state:?}");
+                assert_eq!(
+                    check_state(verb, state, &Conditions::default(), false),
+                    cell == 'y',
+                    "{verb:?} {state:?}"
+                );
             }
         }
     }
@@ -197,7 +210,8 @@ mod tests {
         let mut conditions = Conditions::default();
         conditions.set(Condition::SourceSuspect);
         conditions.set(Condition::SourceReplaced);
-        let now = Situation { state: State::Split, conditions: &conditions, hold: None, shrunk: true };
+        let now =
+            Situation { state: State::Split, conditions: &conditions, hold: None, shrunk: true };
         let refused = |accept: &[&str]| {
             let accept: Vec<String> = accept.iter().map(ToString::to_string).collect();
             match check_guards(Verb::Establish, now, &accept) {
@@ -220,7 +234,8 @@ mod tests {
     fn a_skewed_mirror_is_neither_restored_from_nor_sealed_unasked() {
         let mut conditions = Conditions::default();
         conditions.set(Condition::MirrorSkewed);
-        let now = Situation { state: State::Split, conditions: &conditions, hold: None, shrunk: false };
+        let now =
+            Situation { state: State::Split, conditions: &conditions, hold: None, shrunk: false };
         for verb in [Verb::Restore, Verb::ResumeRestore, Verb::Seal] {
             assert_eq!(check_guards(verb, now, &[]), Err(Refusal::Skewed));
             assert_eq!(check_guards(verb, now, &["mirror-skewed".into()]), Ok(()));

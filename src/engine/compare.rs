@@ -1,0 +1,49 @@
+//! One piece, compared: only the pages that differ are written, and holes are made equal too.
+
+use super::copy::{Done, punch};
+use super::piece::{Buffers, differing_pages, room};
+use crate::area::{Reader, Writer};
+use crate::error::Result;
+use crate::units::{Extent, PAGE_BYTES, intersected, subtracted};
+
+/// Makes one extent of `to` equal to that of `from`. `checked` is called with the bytes that are to be written, or
+/// with nothing when nothing differs.
+pub(super) fn compare_extent(
+    from: &Reader,
+    to: &Writer,
+    extent: Extent,
+    buffers: &mut Buffers,
+    checked: &dyn Fn(Extent, &mut Buffers) -> Result<bool>,
+) -> Result<Done> {
+    let from_data = from.data_extents(extent)?;
+    let to_data = to.reader().data_extents(extent)?;
+    if from_data.is_empty() && to_data.is_empty() {
+        return Ok(Done::default());
+    }
+    // Data that meets a hole is written even when it is zeros: afterwards both sides are allocated alike.
+    let mut wanted = subtracted(&from_data, &to_data);
+    for part in intersected(&from_data, &to_data) {
+        let left = room(&mut buffers.from, part.length);
+        from.read_exact_at(left, part.offset)?;
+        let right = room(&mut buffers.to, part.length);
+        to.reader().read_exact_at(right, part.offset)?;
+        wanted.extend(differing_pages(left, right, part.offset, PAGE_BYTES));
+    }
+    let holes = subtracted(&[extent], &from_data);
+    let punching =
+        holes.iter().any(|hole| to_data.iter().any(|data| !data.intersect(*hole).is_empty()));
+    if wanted.is_empty() && !punching {
+        return Ok(Done::default());
+    }
+    wanted.sort_unstable();
+    checked(extent, buffers)?;
+    let mut done = punch(to, &holes)?;
+    for part in wanted {
+        let bytes = room(&mut buffers.from, part.length);
+        from.read_exact_at(bytes, part.offset)?;
+        to.write_at(bytes, part.offset)?;
+        to.write_behind(part);
+        done.written.push(part);
+    }
+    Ok(done)
+}

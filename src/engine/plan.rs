@@ -1,0 +1,39 @@
+//! What to copy and why: decided before anything is touched, so that a dry run is to stop after the plan.
+
+use crate::area::Reader;
+use crate::error::Result;
+use crate::state::{Method, Reason};
+use crate::units::{Extent, intersected, merged, total_bytes};
+
+/// Which bytes of one area are brought to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyPlan {
+    /// Why these (I7).
+    pub reason: Reason,
+    /// Copied as they are, or only where the two sides differ.
+    pub method: Method,
+    /// The bytes, sorted and merged. Nothing outside them is read or written.
+    pub extents: Vec<Extent>,
+    /// The length that the target has afterwards; `None`: it is not changed.
+    pub target_length: Option<u64>,
+}
+
+impl CopyPlan {
+    /// The bytes that are looked at.
+    pub fn bytes(&self) -> u64 {
+        total_bytes(&self.extents)
+    }
+
+    /// Leaves out what is a hole on both sides: nothing differs there and nothing has to be read.
+    pub fn without_common_holes(mut self, from: &Reader, to: Option<&Reader>) -> Result<Self> {
+        let mut data = Vec::new();
+        for extent in &self.extents {
+            data.extend(from.data_extents(*extent)?);
+            if let Some(to) = to {
+                data.extend(to.data_extents(*extent)?);
+            }
+        }
+        self.extents = intersected(&self.extents, &merged(data));
+        Ok(self)
+    }
+}

@@ -1,0 +1,244 @@
+//! A plan carried out: pieces on all threads, batches on stable storage, failures block by block.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::compare::compare_extent;
+use super::copy::{Done, copy_extent};
+use super::piece::{Buffers, Pieces, room, stripe_bytes};
+use super::{Control, CopyPlan, Pool};
+use crate::area::{Reader, Writer};
+use crate::error::{Error, Result};
+use crate::state::Method;
+use crate::units::{BlockSize, Extent};
+
+/// A piece that was claimed: what of it is to be done, and the lock under which that happens.
+pub struct Claim<'a> {
+    /// The parts to be done; none when somebody else took care of the piece.
+    pub extents: Vec<Extent>,
+    /// Held until the piece is written.
+    pub guard: MutexGuard<'a, ()>,
+}
+
+/// What the caller does round each piece.
+pub trait Steps: Sync {
+    /// Locks a piece against other writers and says what of it is to be done. Marks that say "differs" are cleared
+    /// here, before the copy that makes them true.
+    fn claim(&self, piece: Extent) -> Claim<'_>;
+    /// A claimed extent could not be copied: its marks are set again. An error ends the transfer.
+    fn failed(&self, extent: Extent, error: Error) -> Result<()>;
+    /// These pieces are on stable storage now.
+    fn durable(&self, pieces: &[Extent]) -> Result<()>;
+    /// Whether the bytes of a block may be used; called before they overwrite anything. `None`: not asked.
+    fn block_check(&self) -> Option<&(dyn Fn(u64, &[u8]) -> Result<()> + Sync)> {
+        None
+    }
+}
+
+/// One execution of a plan.
+pub struct Transfer<'a> {
+    /// Read from here.
+    pub from: &'a Reader,
+    /// Written here; its length is already right.
+    pub to: &'a Writer,
+    /// What and why.
+    pub plan: &'a CopyPlan,
+    /// Unit of counting and checking.
+    pub block_size: BlockSize,
+    /// After so many bytes the target is synced and the pieces are reported durable.
+    pub batch_bytes: u64,
+    /// The threads.
+    pub pool: &'a Pool,
+    /// Progress and cancellation.
+    pub control: &'a Control,
+}
+
+/// What a transfer did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CopyStats {
+    /// Blocks that were looked at.
+    pub blocks_examined: u64,
+    /// Blocks of which at least one byte was written or punched.
+    pub blocks_copied: u64,
+    /// Bytes written.
+    pub bytes_copied: u64,
+    /// Bytes turned into holes.
+    pub bytes_punched: u64,
+    /// Whether it was cancelled before its end.
+    pub cancelled: bool,
+}
+
+impl CopyStats {
+    fn add(&mut self, other: Self) {
+        self.blocks_examined += other.blocks_examined;
+        self.blocks_copied += other.blocks_copied;
+        self.bytes_copied += other.bytes_copied;
+        self.bytes_punched += other.bytes_punched;
+    }
+}
+
+/// Carries a plan out. When it is cancelled, what was copied is on stable storage and reported as durable.
+pub fn transfer(job: &Transfer<'_>, steps: &dyn Steps) -> Result<CopyStats> {
+    let phase = if job.plan.method == Method::Copy { "copying" } else { "comparing" };
+    job.control.begin(phase, job.plan.bytes());
+    let mut pieces = Pieces::new(&job.plan.extents, stripe_bytes(job.block_size));
+    let mut total = CopyStats::default();
+    loop {
+        let batch = pieces.batch(job.batch_bytes);
+        if batch.is_empty() {
+            return Ok(total);
+        }
+        let (done, stats, result) = run_batch(job, steps, batch);
+        total.add(stats);
+        // What did arrive is made durable and reported also when the batch failed in the middle.
+        if let Err(error) = job.to.sync() {
+            done.iter().for_each(|piece| give_back(steps, *piece, &error));
+            return Err(error);
+        }
+        steps.durable(&done)?;
+        result?;
+        if job.control.is_cancelled() {
+            total.cancelled = true;
+            return Ok(total);
+        }
+    }
+}
+
+type Batch = (Vec<Extent>, CopyStats, Result<()>);
+
+fn run_batch(job: &Transfer<'_>, steps: &dyn Steps, batch: Vec<Extent>) -> Batch {
+    let queue = Mutex::new(batch.into_iter());
+    let outcome = Mutex::new((Vec::new(), CopyStats::default()));
+    let lock = |outcome| Mutex::lock(outcome).unwrap_or_else(PoisonError::into_inner);
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let result = job.pool.each(|| {
+        let mut buffers = Buffers::new();
+        loop {
+            let stopped =
+                stop.load(std::sync::atomic::Ordering::Relaxed) || job.control.is_cancelled();
+            let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some(piece) = next.filter(|_| !stopped) else { return Ok(()) };
+            let copied = run_piece(job, steps, piece, &mut buffers);
+            job.control.advance(piece.length);
+            match copied {
+                Ok(stats) => {
+                    let mut outcome = lock(&outcome);
+                    outcome.0.push(piece);
+                    outcome.1.add(stats);
+                }
+                Err(error) => {
+                    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+                    return Err(error);
+                }
+            }
+        }
+    });
+    let (done, stats) = outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
+    (done, stats, result)
+}
+
+fn run_piece(
+    job: &Transfer<'_>,
+    steps: &dyn Steps,
+    piece: Extent,
+    buffers: &mut Buffers,
+) -> Result<CopyStats> {
+    let claim = steps.claim(piece);
+    let mut stats = CopyStats::default();
+    let mut extents = claim.extents.iter();
+    for extent in extents.by_ref() {
+        // One bad block must not cost its neighbours: after an error again, block by block.
+        let done = run_extent(job, steps, *extent, buffers)
+            .or_else(|_| run_blocks(job, steps, *extent, buffers));
+        match done {
+            Ok(done) => stats.add(done),
+            Err(fatal) => {
+                extents.for_each(|rest| give_back(steps, *rest, &fatal));
+                return Err(fatal);
+            }
+        }
+    }
+    drop(claim.guard);
+    Ok(stats)
+}
+
+fn run_blocks(
+    job: &Transfer<'_>,
+    steps: &dyn Steps,
+    extent: Extent,
+    buffers: &mut Buffers,
+) -> Result<CopyStats> {
+    let mut stats = CopyStats::default();
+    let mut blocks = extent.pieces(job.block_size.bytes());
+    while let Some(block) = blocks.next() {
+        match run_extent(job, steps, block, buffers) {
+            Ok(done) => stats.add(done),
+            Err(error) => {
+                if let Err(fatal) = steps.failed(block, error) {
+                    blocks.for_each(|rest| give_back(steps, rest, &fatal));
+                    return Err(fatal);
+                }
+            }
+        }
+    }
+    Ok(stats)
+}
+
+/// Sets the marks of an extent again that a fatal error elsewhere kept from being copied.
+fn give_back(steps: &dyn Steps, extent: Extent, cause: &Error) {
+    if let Err(error) = steps.failed(extent, cause.clone()) {
+        log::debug!(target: "splitmirror.engine", "{} bytes at {} stay marked: {error}", extent.length, extent.offset);
+    }
+}
+
+fn run_extent(
+    job: &Transfer<'_>,
+    steps: &dyn Steps,
+    extent: Extent,
+    buffers: &mut Buffers,
+) -> Result<CopyStats> {
+    let check = |extent: Extent, buffers: &mut Buffers| match steps.block_check() {
+        None => Ok(false),
+        Some(check) => check_blocks(job, extent, buffers, check),
+    };
+    let done = match job.plan.method {
+        Method::Copy => copy_extent(job.from, job.to, extent, buffers, &check)?,
+        Method::Compare => compare_extent(job.from, job.to, extent, buffers, &check)?,
+    };
+    Ok(count(job.block_size, extent, &done))
+}
+
+/// Reads the whole blocks round an extent and has them checked. Whether the buffer now holds the extent's bytes.
+fn check_blocks(
+    job: &Transfer<'_>,
+    extent: Extent,
+    buffers: &mut Buffers,
+    check: &(dyn Fn(u64, &[u8]) -> Result<()> + Sync),
+) -> Result<bool> {
+    let whole = job.block_size.aligned_out(extent, job.from.length()?.max(extent.end()));
+    let bytes = room(&mut buffers.from, whole.length);
+    job.from.read_exact_at(bytes, whole.offset)?;
+    let size = job.block_size.bytes();
+    for (block, content) in (whole.offset / size..).zip(bytes.chunks(size as usize)) {
+        check(block, content)?;
+    }
+    Ok(whole.offset == extent.offset)
+}
+
+fn count(size: BlockSize, extent: Extent, done: &Done) -> CopyStats {
+    let mut last = None;
+    let mut blocks_copied = 0;
+    let mut touched: Vec<Extent> = done.written.iter().chain(&done.punched).copied().collect();
+    touched.sort_unstable();
+    for run in touched.iter().map(|extent| size.touching(*extent)) {
+        let first = last.map_or(run.first, |last: u64| run.first.max(last + 1));
+        blocks_copied += run.end().saturating_sub(first);
+        last = Some(last.unwrap_or(0).max(run.end().saturating_sub(1)));
+    }
+    CopyStats {
+        blocks_examined: size.touching(extent).count,
+        blocks_copied,
+        bytes_copied: crate::units::total_bytes(&done.written),
+        bytes_punched: crate::units::total_bytes(&done.punched),
+        cancelled: false,
+    }
+}

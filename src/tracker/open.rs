@@ -1,0 +1,92 @@
+//! The time while the pair is open: a watch on the source, and the reasons not to believe that have come up.
+//!
+//! The claim "source and mirror differ in the dirty blocks alone" holds from an *anchor* on: the open after a
+//! proven close, or the moment before an establish or a restore looks at the source. What happened before the
+//! anchor does not matter, for everything is read after it.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::area::{Disturbance, Reader, Watch, forks_seen};
+use crate::error::Result;
+use crate::state::{Mode, Reason};
+
+/// Watches one source for writes of others.
+#[derive(Debug)]
+pub struct Tracker {
+    mode: Mode,
+    watch: Option<Box<dyn Watch>>,
+    lost: Mutex<Option<Reason>>,
+    forks: AtomicU64,
+}
+
+impl Tracker {
+    /// Starts with what is known from the time before: `None` when the tracking was proven so far.
+    pub fn start(mode: Mode, source: &Reader, known: Option<Reason>) -> Self {
+        let watch = if mode == Mode::Shared { source.watch() } else { None };
+        Self { mode, watch, lost: Mutex::new(known), forks: AtomicU64::new(forks_seen()) }
+    }
+
+    /// Why the tracking is not believed now; `None` when it is.
+    pub fn doubt(&self) -> Option<Reason> {
+        let mut lost = self.lost.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if lost.is_none() {
+            let (doubt, lasting) = self.look();
+            if lasting {
+                *lost = doubt;
+            }
+            return doubt;
+        }
+        *lost
+    }
+
+    /// What can be seen now, and whether it will still count when it can no longer be seen.
+    fn look(&self) -> (Option<Reason>, bool) {
+        if self.mode == Mode::Exclusive {
+            return (None, false);
+        }
+        if forks_seen() != self.forks.load(Ordering::Acquire) {
+            return (Some(Reason::OutsideWrites), true);
+        }
+        match self.watch.as_ref().map(|watch| watch.disturbance()) {
+            Some(Disturbance::None) => (None, false),
+            Some(Disturbance::Seen) => (Some(Reason::OutsideWrites), true),
+            // Who has it open now will leave an event if it writes; if it only reads, belief comes back.
+            Some(Disturbance::Unknown) | None => (Some(Reason::UncleanTracker), false),
+        }
+    }
+
+    /// Whether nobody else has the source open at this moment, as far as can be known.
+    pub fn alone(&self) -> bool {
+        self.watch.as_ref().is_some_and(|watch| watch.sole())
+    }
+
+    /// A new beginning: all of the source is about to be read.
+    pub fn anchor(&self) {
+        if let Some(watch) = &self.watch {
+            watch.forget();
+        }
+        self.forks.store(forks_seen(), Ordering::Release);
+        *self.lost.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
+    }
+
+    /// Believes nothing until the next anchor.
+    pub fn lose(&self, reason: Reason) {
+        self.lost.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(reason);
+    }
+
+    /// Writes of our own are about to begin.
+    pub fn expect_own_writes(&self) {
+        if let Some(watch) = &self.watch {
+            watch.expect_own_writes();
+        }
+    }
+
+    /// A change of the source's attributes by ourselves, which is not to be taken for that of others.
+    pub fn own_change(&self, change: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+        match &self.watch {
+            Some(watch) => watch.own_change(change),
+            None => change(),
+        }
+    }
+}
