@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from splitmirror.errors import ArgumentError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from _typeshed import ReadableBuffer, WriteableBuffer
+
+    # For Python 3.11, numpy does not declare its arrays to be buffers.
+    BytesToWrite: TypeAlias = ReadableBuffer | npt.NDArray[Any]
+    PlaceToRead: TypeAlias = WriteableBuffer | npt.NDArray[Any]
 
 __all__ = ["Accept", "AnyPath", "Progress", "Ranges", "accepted", "byte_ranges"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from splitmirror._types import AnyPath
 from splitmirror.demo.report import DemoReport, Finding
 from splitmirror.demo.story import Story
-from splitmirror.errors import NoSpaceError
+from splitmirror.errors import NoSpaceError, SplitMirrorError
 from splitmirror.units import format_bytes, format_seconds, printable
 
 __all__ = ["DemoReport", "Finding", "run_demo"]
@@ -35,12 +36,16 @@ def run_demo(
 
     Raises:
         NoSpaceError: the folder's file system cannot hold the database and its mirror.
+        SplitMirrorError: whatever else fails; what does not hold is in the report instead.
     """
     base = Path(tempfile.gettempdir() if folder is None else os.fsdecode(folder))
     _check_space(base, size)
     place = Path(tempfile.mkdtemp(prefix="splitmirror-demo-", dir=base))
     try:
         report = Story(place, size, say).tell()
+    except sqlite3.OperationalError as error:
+        # "database or disk is full" and its like: no fault of the pair, and no traceback.
+        raise SplitMirrorError(f"the demonstration's database failed: {error}") from error
     finally:
         if not keep:
             shutil.rmtree(place)

@@ -11,7 +11,8 @@ from splitmirror.pair._handle import PairHandle
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-    from _typeshed import ReadableBuffer, WriteableBuffer
+
+    from splitmirror._types import BytesToWrite, PlaceToRead
 
 
 class Access(PairHandle):
@@ -28,7 +29,7 @@ class Access(PairHandle):
         """
         return self._core.read(offset, size)
 
-    def readinto(self, offset: int, buffer: WriteableBuffer) -> int:
+    def readinto(self, offset: int, buffer: PlaceToRead) -> int:
         """Read from the source into a writable contiguous buffer; gives the number of bytes.
 
         Raises:
@@ -37,7 +38,7 @@ class Access(PairHandle):
         """
         return self._core.readinto(offset, buffer)
 
-    def write(self, offset: int, data: ReadableBuffer) -> int:
+    def write(self, offset: int, data: BytesToWrite) -> int:
         """Write to the source; synchronized, also to the mirror, otherwise to the source alone.
 
         A file grows when this goes past its end. It is durable after flush(). When the mirror
