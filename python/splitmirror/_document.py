@@ -14,7 +14,17 @@ from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Annotated, Any, ClassVar, Self, TypeAlias
 
-__all__ = ["SCHEMA", "Bytes", "Document", "Extents", "Seconds", "Sentences", "Time", "Unit"]
+__all__ = [
+    "SCHEMA",
+    "Bytes",
+    "Document",
+    "Extents",
+    "Number",
+    "Seconds",
+    "Sentences",
+    "Time",
+    "Unit",
+]
 
 SCHEMA = 1
 """The version of the JSON documents that this package reads and writes."""
@@ -28,12 +38,14 @@ class Unit(Enum):
     TIME = auto()
     EXTENTS = auto()
     SENTENCES = auto()
+    NAME = auto()
 
 
 Bytes: TypeAlias = Annotated[int, Unit.BYTES]
 Seconds: TypeAlias = Annotated[float, Unit.SECONDS]
 Time: TypeAlias = Annotated[float, Unit.TIME]
 Extents: TypeAlias = Annotated[tuple[tuple[int, int], ...], Unit.EXTENTS]
+Number: TypeAlias = Annotated[int, Unit.NAME]
 Sentences: TypeAlias = Annotated[tuple[str, ...], Unit.SENTENCES]
 
 

@@ -52,6 +52,9 @@ def _text(value: Any, unit: Unit | None) -> str:
         return "yes" if value else "no"
     if unit is Unit.EXTENTS:
         return _some(f"{offset:,}+{format_bytes(length)}" for offset, length in value)
+    if unit is Unit.NAME:
+        # An inode or a process id names something; nobody reads its thousands.
+        return str(value)
     if unit is Unit.SENTENCES:
         return " ".join(map(printable, value)) or "none"
     if unit is not None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from splitmirror._document import Bytes, Document, Extents, Seconds, Sentences, Time
+from splitmirror._document import Bytes, Document, Extents, Number, Seconds, Sentences, Time
 from splitmirror.states import Condition, State
 
 
@@ -19,8 +19,8 @@ from splitmirror.states import Condition, State
 class Stamp(Document):
     """What the file system says of an area; equal stamps are how "not touched" is shown."""
 
-    device: int
-    inode: int
+    device: Number
+    inode: Number
     length: Bytes
     modified: Time
     changed: Time
@@ -68,7 +68,7 @@ class SplitReport(PairReport):
     """Result of split(): the mirror is a point in time from here on."""
 
     kind: ClassVar[str] = "split"
-    generation: int
+    generation: Number
     label: str | None
     taken_at: Time
     consistency: str
@@ -97,7 +97,7 @@ class Receipt(CopyReport):
     """
 
     kind: ClassVar[str] = "receipt"
-    generation: int
+    generation: Number
     label: str | None
     source: str
     to: str | None
@@ -156,7 +156,7 @@ class SealReport(Document):
     kind: ClassVar[str] = "seal"
     pair_id: str
     state: State
-    generation: int
+    generation: Number
     root: str
     blocks: int
     bytes: Bytes
@@ -168,7 +168,7 @@ class ScrubReport(PairReport):
     """Result of scrub(): the mirror against its seal; ``bad`` are (offset, length) in bytes."""
 
     kind: ClassVar[str] = "scrub"
-    generation: int
+    generation: Number
     intact: bool
     root: str
     blocks_bad: int
@@ -239,7 +239,7 @@ class Status(Document):
     state: State
     conditions: tuple[Condition, ...]
     activity: str
-    generation: int
+    generation: Number
     label: str | None
     split_at: Time | None
     consistency: str | None
@@ -248,7 +248,7 @@ class Status(Document):
     sealed: bool
     root: str | None
     hold: str | None
-    owner_pid: int | None
+    owner_pid: Number | None
     tracking: Tracking | None
     changed_blocks: int | None
     pending_blocks: int

@@ -21,6 +21,7 @@ from splitmirror.cli.progress import progress
 from splitmirror.cli.run import EXIT_INCOMPLETE
 from splitmirror.pair import MirrorPair
 from splitmirror.reports import Receipt
+from splitmirror.states import Condition, State
 from splitmirror.units import format_bytes, format_time, printable
 
 while_in_use_option = click.option(
@@ -71,7 +72,8 @@ def restore_command(
             _show_plan(pair, full=full, ranges=ranges, to=to, as_json=as_json)
             return 0
         existing = to is not None and os.path.lexists(to)
-        if to is None:
+        # In any other state the restore is refused; a question before that would mislead.
+        if to is None and pair.state == State.SPLIT:
             _ask_for_source(pair, yes=yes, as_json=as_json)
         elif existing:
             ask(f"This overwrites {printable(to)}.", yes=yes, as_json=as_json)
@@ -114,7 +116,8 @@ def resume_restore_command(
         if dry_run:
             show(pair.status(), as_json)
             return 0
-        _ask_for_source(pair, yes=yes, as_json=as_json)
+        if Condition.RESTORE_PENDING in pair.conditions:
+            _ask_for_source(pair, yes=yes, as_json=as_json)
         with progress(as_json) as watch:
             receipt = pair.resume_restore(
                 while_in_use=while_in_use,
@@ -134,13 +137,14 @@ def abandon_restore_command(
 ) -> None:
     """Give up an interrupted restore; what is not restored stays as it is."""
     with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
-        found = pair.status()
-        ask(
-            f"This leaves {found.pending_blocks:,} blocks of {printable(found.source)} "
-            f"({format_bytes(found.pending_blocks * found.block_size)}) unrestored.",
-            yes=yes,
-            as_json=as_json,
-        )
+        if Condition.RESTORE_PENDING in pair.conditions:
+            found = pair.status()
+            ask(
+                f"This leaves {found.pending_blocks:,} blocks of {printable(found.source)} "
+                f"({format_bytes(found.pending_blocks * found.block_size)}) unrestored.",
+                yes=yes,
+                as_json=as_json,
+            )
         show(pair.abandon_restore(), as_json)
 
 

@@ -115,11 +115,15 @@ def test_wrong_usage_exits_with_2(
     assert fake.calls == []
 
 
-@pytest.mark.parametrize("verb", ["restore", "resume-restore", "establish", "refresh"])
+VERBS = ["restore", "resume-restore", "abandon-restore", "establish", "refresh"]
+
+
+@pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_without_a_terminal_nothing_is_overwritten(
     fake: FakePair, capsys: pytest.CaptureFixture[str], verb: str, options: list[str]
 ) -> None:
+    fake.conditions = ["restore-pending"]
     assert main([verb, MIRROR, *options]) == 8
     assert verbs(fake) == []
     shown = capsys.readouterr()
@@ -136,6 +140,13 @@ def test_at_a_terminal_the_answer_decides(fake: FakePair, terminal: Callable[[st
     terminal("y")
     assert main(["restore", MIRROR]) == 0
     assert verbs(fake) == ["restore"]
+
+
+@pytest.mark.parametrize("verb", ["restore", "resume-restore"])
+def test_what_is_refused_anyway_is_not_asked_about(fake: FakePair, verb: str) -> None:
+    fake.state = "synchronized"
+    fake.raises[verb.replace("-", "_")] = errors.StateError("not now")
+    assert main([verb, MIRROR]) == 3
 
 
 def test_a_synchronized_mirror_needs_no_question(fake: FakePair) -> None:
