@@ -75,7 +75,7 @@ def restore_command(
         # In any other state the restore is refused; a question before that would mislead.
         if to is None and pair.state == State.SPLIT:
             _ask_for_source(pair, yes=yes, as_json=as_json)
-        elif existing:
+        elif to is not None and existing:
             ask(f"This overwrites {printable(to)}.", yes=yes, as_json=as_json)
         with progress(as_json) as watch:
             receipt = pair.restore(
