@@ -7,15 +7,10 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import click
 
 from splitmirror._types import Progress
-
-if TYPE_CHECKING:
-    from rich.progress import Progress as RichProgress
-    from rich.progress import TaskID
 
 __all__ = ["progress"]
 
@@ -28,7 +23,9 @@ def progress(as_json: bool) -> Iterator[Progress | None]:
     elif not sys.stderr.isatty():
         yield None
     else:
-        with _rich_progress() as shown:
+        from splitmirror.cli.bars import Bars, display
+
+        with display() as shown:
             yield Bars(shown)
 
 
@@ -60,41 +57,3 @@ class JsonLines:
             "seconds_left": None if left is None else round(left, 1),
         }
         click.echo(json.dumps({"progress": line}), err=True)
-
-
-class Bars:
-    """Draws a bar for each phase, with the rate and the time left."""
-
-    def __init__(self, shown: RichProgress) -> None:
-        self._shown = shown
-        self._tasks: dict[str, TaskID] = {}
-
-    def __call__(self, phase: str, done: int, total: int) -> None:
-        """Take the state of a verb: bytes done of bytes in total."""
-        if phase not in self._tasks:
-            self._tasks[phase] = self._shown.add_task(phase, total=total)
-        self._shown.update(self._tasks[phase], completed=done, total=total)
-        self._shown.refresh()
-
-
-def _rich_progress() -> RichProgress:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
-
-    # No thread of rich's own: the verb calls ten times a second anyway.
-    return Progress(
-        TextColumn("{task.description:10}"),
-        BarColumn(),
-        DownloadColumn(binary_units=True),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        auto_refresh=False,
-    )
