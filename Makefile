@@ -28,10 +28,11 @@ WHEELS := $(CARGO_TARGET_DIR)/wheels
 RUST_FILES := Cargo.toml Cargo.lock $(shell find src -name '*.rs' 2>/dev/null)
 PYTHON_FILES := pyproject.toml README.md $(shell find python -name '*.py*' -not -path '*/__pycache__/*' 2>/dev/null)
 
-# maturin sets these two for the build of pyo3. Setting them for clippy as well lets both use the
-# same build instead of each undoing the other's.
+# maturin builds pyo3 with these three set. Setting them for clippy as well lets both use the same
+# build of it instead of each undoing the other's; the third is a file that maturin writes.
 export PYO3_PYTHON := $(VENV_PYTHON)
 export PYO3_BUILD_EXTENSION_MODULE := 1
+PYO3_CONFIG = $(firstword $(wildcard $(abspath $(CARGO_TARGET_DIR))/maturin/pyo3-config-*-abi3.txt))
 export CARGO_TARGET_DIR
 export CARGO_TERM_PROGRESS_WHEN ?= never
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -59,7 +60,7 @@ demo: debian-demo $(VENV)/.wheel ## Build a release wheel, install it in .venv, 
 	@$(BIN)/splitmirror demo $(DEMO)
 
 .PHONY: test
-test: debian-test rust-test python-test ## Everything the tests need, then every test
+test: debian-test $(VENV)/.develop rust-test python-test ## Everything the tests need, then every test
 	$(call say,all tests passed)
 
 # --- Set-up ---------------------------------------------------------------------------------
@@ -115,7 +116,7 @@ rust-lint: $(VENV)/.venv ## rustfmt and clippy
 	$(call say,rustfmt)
 	$(CARGO) fmt --check
 	$(call say,clippy)
-	$(CARGO) clippy --quiet $(LOCKED) --all-features --all-targets -- -D warnings
+	$(if $(PYO3_CONFIG),PYO3_CONFIG_FILE='$(PYO3_CONFIG)') $(CARGO) clippy --quiet $(LOCKED) --all-features --all-targets -- -D warnings
 
 # The core is tested without Python. cargo-nextest when it is there, else cargo's own runner.
 .PHONY: rust-test
