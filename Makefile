@@ -160,7 +160,7 @@ bench: debian-test $(VENV)/.wheel ## Compare with cp, rsync and cmp, and write J
 crash: ## Crash tests with SPLITMIRROR_CRASH_SAMPLES (20000) a point, SPLITMIRROR_CRASH_SEED
 	$(call say,crash campaign: $(SPLITMIRROR_CRASH_SAMPLES) samples a point)
 	SPLITMIRROR_CRASH_SAMPLES=$(SPLITMIRROR_CRASH_SAMPLES) \
-		$(CARGO) test $(LOCKED) --release --features testing --test core crash -- --nocapture
+		$(CARGO) test $(LOCKED) --release --features testing --test core -- --nocapture
 
 .PHONY: kill
 kill: debian-test $(VENV)/.develop ## Kill real processes at SPLITMIRROR_KILL_ROUNDS (500) points
