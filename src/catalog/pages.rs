@@ -19,7 +19,7 @@
 //! | 32-63 | BLAKE3 of bytes 0-31 and 64-4095 |
 //! | 64-4095 | 32,256 bits, one a block, in 64-bit little-endian words |
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -87,6 +87,7 @@ fn page_id(map: MapKind, page: u64) -> u64 {
 #[derive(Debug, Default)]
 pub(super) struct Pages {
     current: HashMap<(MapKind, u64), u64>,
+    known: HashSet<MapKind>,
     sequence: u64,
 }
 
@@ -99,6 +100,11 @@ pub(super) struct Staged {
 }
 
 impl Pages {
+    /// Whether it is known where the committed bitmap lies, so that a new one does not overwrite it.
+    pub(super) fn knows(&self, map: MapKind) -> bool {
+        self.known.contains(&map)
+    }
+
     /// Writes a new bitmap beside the committed one.
     pub(super) fn stage(
         &mut self,
@@ -191,6 +197,7 @@ impl Pages {
         reference: MapRef,
         blocks: u64,
     ) -> Result<Option<Bitmap>> {
+        self.known.insert(map);
         let set = if reference.rest { Bitmap::full(blocks) } else { Bitmap::new(blocks) };
         let mut found = 0;
         // Pages beyond the blocks asked for belong to a longer area; they count, so that none goes missing.

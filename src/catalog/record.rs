@@ -176,8 +176,6 @@ pub struct Record {
     pub dirty: MapRef,
     /// A restore under way.
     pub pending: Option<PendingRecord>,
-    /// The last generation given to a bitmap; never used twice.
-    pub map_generation: u64,
     /// Pages that the catalog file has room for in each bitmap.
     pub pages_reserved: u64,
 }

@@ -122,9 +122,11 @@ impl Catalog {
         change(&mut record);
         let mut staged = Vec::new();
         for (map, set) in maps {
+            if !self.pages.knows(*map) {
+                self.load_map(*map)?;
+            }
             self.make_room(&mut record, set.blocks())?;
-            record.map_generation += 1;
-            let pages = self.pages.stage(&self.file, *map, record.map_generation, set)?;
+            let pages = self.pages.stage(&self.file, *map, new_generation(), set)?;
             match (*map, record.pending.as_mut()) {
                 (MapKind::Dirty, _) => record.dirty = pages.reference,
                 (MapKind::Pending, Some(pending)) => pending.map = pages.reference,
@@ -224,6 +226,12 @@ impl Catalog {
         }
         host.sync_folder(folder.parent().unwrap_or(&folder))
     }
+}
+
+/// Never used before, not even by a commit that got lost: its pages may still lie in the file, and counting on
+/// from the record that survived would make them valid again.
+fn new_generation() -> u64 {
+    uuid::Uuid::new_v4().as_u64_pair().0
 }
 
 fn load(

@@ -8,7 +8,7 @@ use super::crash::{CrashPoint, Damage};
 use super::disk::{Change, Disk, Entry};
 use super::failure::Failure;
 use super::host::SimHost;
-use super::machine::{Foreign, Machine};
+use super::machine::Machine;
 use super::random::Random;
 use crate::area::{Order, Ownership};
 

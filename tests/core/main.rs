@@ -1,1 +1,4 @@
+//! The core against a simulated machine: one module a scenario.
 
+mod campaign;
+mod catalog;

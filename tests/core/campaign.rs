@@ -1,0 +1,103 @@
+//! Runs a check on many machines found after power cuts, and says how to see a failure again.
+//!
+//! `SPLITMIRROR_CRASH_SAMPLES` (default 1000) images are made at each crash point from
+//! `SPLITMIRROR_CRASH_SEED`; a failure prints the seed, the position in the log and the sample, and
+//! the same seed finds it again.
+
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use splitmirror::sim::{Damage, Random, SimHost};
+
+/// What a check says: nothing, or what does not hold.
+pub type Verdict = Result<(), String>;
+
+/// Images a crash point.
+pub fn samples() -> u64 {
+    number("SPLITMIRROR_CRASH_SAMPLES").unwrap_or(1000)
+}
+
+/// Where all randomness comes from.
+pub fn seed() -> u64 {
+    number("SPLITMIRROR_CRASH_SEED").unwrap_or(0x0005_eed0_f5e7)
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// What a campaign did.
+#[derive(Debug, Clone, Default)]
+pub struct Figures {
+    pub points: u64,
+    pub images: u64,
+    pub violation: Option<String>,
+}
+
+impl Figures {
+    /// Adds another campaign; the first violation stays.
+    pub fn add(&mut self, other: Self) {
+        self.points += other.points;
+        self.images += other.images;
+        self.violation = self.violation.take().or(other.violation);
+    }
+
+    /// Prints the figures and fails the test when something did not hold.
+    pub fn assert_clean(&self, name: &str) {
+        println!("{name}: {} crash points, {} images", self.points, self.images);
+        if let Some(violation) = &self.violation {
+            panic!("{name}: after {} images: {violation}", self.images);
+        }
+        println!("{name}: 0 violations");
+        assert!(self.images > 0, "nothing was tried");
+    }
+}
+
+/// Numbers of one image, the same for the same seed, whatever was tried before.
+fn random_of(position: usize, sample: u64) -> Random {
+    Random::new(seed() ^ ((position as u64) << 32) ^ sample.wrapping_mul(0x9e37_79b9))
+}
+
+/// Runs a check; a panic in it is a violation too.
+pub fn caught(check: impl FnOnce() -> Verdict) -> Verdict {
+    catch_unwind(AssertUnwindSafe(check)).unwrap_or_else(|panic| {
+        let text = panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
+        Err(format!("panic: {}", text.unwrap_or_default()))
+    })
+}
+
+/// Cuts the power at the crash points of a part of the log, `samples` times each, and checks what is found.
+/// Ends with the first violation.
+pub fn campaign(
+    host: &SimHost,
+    positions: Range<usize>,
+    samples: u64,
+    check: &dyn Fn(&SimHost, usize, &mut Random) -> Verdict,
+) -> Figures {
+    let mut figures = Figures::default();
+    for position in host.crash_points(positions, 3) {
+        let point = host.crash_point(position);
+        figures.points += 1;
+        // Without anything pending all images are alike, up to the times.
+        let samples = if point.pending() == 0 { samples.min(4) } else { samples };
+        for sample in 0..samples {
+            let mut random = random_of(position, sample);
+            let image = point.image(&mut random, Damage::default());
+            figures.images += 1;
+            if let Err(what) = caught(|| check(&image, position, &mut random)) {
+                figures.violation = Some(format!(
+                    "{what}\n  power cut at position {position} (sample {sample}), before: {}\n  \
+                     again: SPLITMIRROR_CRASH_SEED={} SPLITMIRROR_CRASH_SAMPLES={}",
+                    host.describe(position),
+                    seed(),
+                    sample + 1,
+                ));
+                return figures;
+            }
+        }
+    }
+    figures
+}
