@@ -14,6 +14,9 @@ __all__ = ["rows", "text_table", "title"]
 _SHOWN_MAX = 8
 """So many entries of a long list are shown; to_dict() has all of them."""
 
+_KNOWN = {"schema", "kind", "pair_id"}
+"""Of a document inside another: what the reader knows already."""
+
 
 def title(document: Document) -> str:
     """Give the heading of a document."""
@@ -64,7 +67,11 @@ def _text(value: Any, unit: Unit | None) -> str:
     if isinstance(value, Document):
         return ", ".join(f"{name} {text}" for name, text in rows(value))
     if isinstance(value, Mapping):
-        return _some(f"{printable(str(name))}={_text(item, None)}" for name, item in value.items())
+        return _some(
+            f"{printable(str(name))}={_text(item, None)}"
+            for name, item in value.items()
+            if name not in _KNOWN and not isinstance(item, (Mapping, list))
+        )
     if isinstance(value, (tuple, list)):
         if all(isinstance(item, str) for item in value):
             return ", ".join(map(printable, value)) or "none"

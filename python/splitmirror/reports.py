@@ -79,7 +79,7 @@ class SplitReport(PairReport):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RefreshReport(Document):
+class RefreshReport(PairReport):
     """Result of refresh(): an establish and a split."""
 
     kind: ClassVar[str] = "refresh"
@@ -150,12 +150,10 @@ class VerifyReport(PairReport):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SealReport(Document):
+class SealReport(PairReport):
     """Result of seal(): ``root`` is one BLAKE3 digest (hex) over all block digests."""
 
     kind: ClassVar[str] = "seal"
-    pair_id: str
-    state: State
     generation: Number
     root: str
     blocks: int

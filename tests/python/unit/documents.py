@@ -138,7 +138,7 @@ SAMPLES: list[tuple[type[Document], dict[str, Any]]] = [
     (reports.SplitReport, SPLIT),
     (
         reports.RefreshReport,
-        {"schema": 1, "kind": "refresh", "establish": ESTABLISH, "split": SPLIT},
+        {"schema": 1, "kind": "refresh", **PAIR, "establish": ESTABLISH, "split": SPLIT},
     ),
     (reports.Receipt, RECEIPT),
     (
@@ -157,8 +157,7 @@ SAMPLES: list[tuple[type[Document], dict[str, Any]]] = [
         {
             "schema": 1,
             "kind": "seal",
-            "pair_id": "p-1",
-            "state": "split",
+            **PAIR,
             "generation": 3,
             "root": "ab" * 32,
             "blocks": 4,

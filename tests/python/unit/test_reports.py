@@ -91,6 +91,14 @@ def test_a_long_list_of_extents_is_cut_for_people() -> None:
     assert len(report.to_dict()["bad"]) == 20
 
 
+def test_an_event_tells_only_what_fits_a_line() -> None:
+    event = reports.Event(at=1.0, event="split", detail={**documents.SPLIT, "label": "x"})
+    text = str(event)
+    assert "label=x" in text
+    assert "pair_id" not in text
+    assert "inode" not in text
+
+
 def test_a_hostile_path_is_escaped_in_text_and_html() -> None:
     path = "/data/<b>\n\x1b[31m&"
     report = reports.Status.from_dict({**documents.STATUS, "source": path})
