@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 /// What every fallible call of the core returns.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A path as text that fits one line: bytes that are not UTF-8 and control characters as `\x0a`.
 pub fn shown(path: &Path) -> String {

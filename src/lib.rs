@@ -4,8 +4,10 @@ pub mod bitmap;
 pub mod catalog;
 pub mod engine;
 pub mod error;
+pub mod pair;
 #[cfg(feature = "testing")]
 pub mod sim;
 pub mod state;
 pub mod tracker;
 pub mod units;
+pub mod volume;

@@ -1,6 +1,5 @@
 //! The machine as the core sees it: paths, locks, clock, boot id. One real implementation, one simulated.
 
-use std::ffi::OsString;
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -68,8 +67,26 @@ pub trait Host: Send + Sync + Debug {
     fn create(&self, path: &Path, ownership: Option<Ownership>) -> Result<Arc<dyn Medium>>;
     /// Creates a folder that only its owner can enter, and its parents; one that exists is kept.
     fn make_folder(&self, path: &Path) -> Result<()>;
-    /// The names in a folder; empty when it does not exist.
-    fn names(&self, folder: &Path) -> Result<Vec<OsString>>;
+    /// The folders in a folder, symlinks left out; empty when there is none or it may not be read.
+    fn folders(&self, _folder: &Path) -> Vec<PathBuf> {
+        Vec::new()
+    }
+    /// Refuses when a file could not be opened for writing, without opening it.
+    fn check_writable(&self, _path: &Path) -> Result<()> {
+        Ok(())
+    }
+    /// Sets the tag of an area, without a writable handle on its bytes.
+    fn set_tag(&self, path: &Path, tag: &[u8]) -> Result<()> {
+        let area = self.open(path, Access::Read)?;
+        area.set_tag(tag)?;
+        area.sync_all()
+    }
+    /// Removes the tag of an area, without a writable handle on its bytes.
+    fn remove_tag(&self, path: &Path) -> Result<()> {
+        let area = self.open(path, Access::Read)?;
+        area.remove_tag()?;
+        area.sync_all()
+    }
     /// Makes the names in a folder durable.
     fn sync_folder(&self, folder: &Path) -> Result<()>;
     /// Renames a file over another.

@@ -1,6 +1,5 @@
 //! The real machine: [`Host`] on Linux.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::{
@@ -175,16 +174,18 @@ impl Host for Linux {
         }
     }
 
-    fn names(&self, folder: &Path) -> Result<Vec<OsString>> {
-        match std::fs::read_dir(folder) {
-            Ok(entries) => Ok(entries.flatten().map(|entry| entry.file_name()).collect()),
-            Err(error)
-                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
-            {
-                Ok(Vec::new())
-            }
-            Err(error) => Err(Error::io(folder, "listing", &error)),
-        }
+    fn folders(&self, folder: &Path) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries
+            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+            .map(|entry| entry.path())
+            .collect()
+    }
+
+    fn check_writable(&self, path: &Path) -> Result<()> {
+        use rustix::fs::{AtFlags, CWD};
+        rustix::fs::accessat(CWD, path, rustix::fs::Access::WRITE_OK, AtFlags::EACCESS)
+            .map_err(|errno| Error::io(path, "opening for writing", &errno.into()))
     }
 
     fn sync_folder(&self, folder: &Path) -> Result<()> {

@@ -54,6 +54,8 @@ pub struct MapRef {
     pub rest: bool,
     /// How many pages were stored with it.
     pub stored: u64,
+    /// How many blocks it has room for.
+    pub blocks: u64,
 }
 
 /// How many pages a bitmap of so many blocks has.
@@ -125,7 +127,8 @@ impl Pages {
                 slots.push((page, slot));
             }
         }
-        let reference = MapRef { generation, rest, stored: slots.len() as u64 };
+        let reference =
+            MapRef { generation, rest, stored: slots.len() as u64, blocks: set.blocks() };
         Ok(Staged { map, slots, reference })
     }
 
@@ -195,14 +198,12 @@ impl Pages {
         host: &dyn Host,
         map: MapKind,
         reference: MapRef,
-        blocks: u64,
     ) -> Result<Option<Bitmap>> {
+        let blocks = reference.blocks;
         self.known.insert(map);
         let set = if reference.rest { Bitmap::full(blocks) } else { Bitmap::new(blocks) };
         let mut found = 0;
-        // Pages beyond the blocks asked for belong to a longer area; they count, so that none goes missing.
-        let stored = pages_for(blocks).max(reference.stored);
-        for page in 0..stored {
+        for page in 0..pages_for(blocks) {
             let mut newest: Option<(u64, u64, Vec<u8>)> = None;
             for slot in 0..2 {
                 let mut bytes = vec![0u8; PAGE_BYTES];

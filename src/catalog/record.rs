@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::MapRef;
 use crate::area::{Kind, Ownership, Stamp};
-use crate::state::{Conditions, Consistency, Mode, State};
+use crate::state::{Conditions, Consistency, Method, Mode, Reason, State};
 use crate::units::{BlockSize, Extent};
 
 /// A path that survives JSON whatever bytes it holds: text where it is UTF-8, else hexadecimal.
@@ -130,6 +130,10 @@ pub struct PendingRecord {
     pub map: MapRef,
     /// Only these bytes are restored; `None`: all, and the length too.
     pub ranges: Option<Vec<Extent>>,
+    /// Why these blocks.
+    pub reason: Reason,
+    /// How they are brought back.
+    pub method: Method,
 }
 
 /// All that is known of a pair except which blocks differ.

@@ -22,7 +22,7 @@ pub struct Catalog {
     record: Record,
     sequence: u64,
     pages: Pages,
-    _lock: Box<dyn Lock>,
+    lock: Option<Box<dyn Lock>>,
 }
 
 impl Catalog {
@@ -55,7 +55,15 @@ impl Catalog {
             host.sync_folder(folder.parent().unwrap_or(folder))?;
         }
         let folder = folder.to_path_buf();
-        Ok(Self { host, folder, file, record, sequence: 1, pages: Pages::default(), _lock: lock })
+        Ok(Self {
+            host,
+            folder,
+            file,
+            record,
+            sequence: 1,
+            pages: Pages::default(),
+            lock: Some(lock),
+        })
     }
 
     /// Opens the catalog in a folder and locks it. Nothing is written.
@@ -65,7 +73,7 @@ impl Catalog {
         let file = Writer::new(host.open(&path, Access::Write)?);
         let (sequence, record) = read(&*host, &file.reader(), &path)?;
         let folder = folder.to_path_buf();
-        Ok(Self { host, folder, file, record, sequence, pages: Pages::default(), _lock: lock })
+        Ok(Self { host, folder, file, record, sequence, pages: Pages::default(), lock: Some(lock) })
     }
 
     /// Reads the record as it is now, beside the process that has the pair open.
@@ -89,6 +97,11 @@ impl Catalog {
     /// The process that has the pair open.
     pub fn owner(host: &dyn Host, folder: &Path) -> Option<u32> {
         host.lock_owner(&folder.join(LOCK_NAME))
+    }
+
+    /// Gives the lock back; the catalog must not be committed to after this.
+    pub fn unlock(&mut self) {
+        self.lock = None;
     }
 
     /// The folder.
@@ -211,20 +224,19 @@ impl Catalog {
     }
 
     /// Removes the catalog and its folder: the pair is no more. Files of others in the folder stay, with it.
-    pub fn erase(self) -> Result<()> {
-        let Self { host, folder, file, _lock: lock, .. } = self;
-        drop(file);
+    pub fn erase(&mut self) -> Result<()> {
+        let (host, folder) = (&*self.host, &self.folder);
         // The catalog first: without it the rest means nothing.
         host.remove(&folder.join(NAME))?;
-        host.sync_folder(&folder)?;
+        host.sync_folder(folder)?;
         for name in ["history", "seal", "seal.next", NEXT_NAME, LOCK_NAME] {
             host.remove(&folder.join(name))?;
         }
-        drop(lock);
-        if let Err(error) = host.remove(&folder) {
+        self.lock = None;
+        if let Err(error) = host.remove(folder) {
             log::info!(target: "splitmirror.catalog", "the folder stays: {error}");
         }
-        host.sync_folder(folder.parent().unwrap_or(&folder))
+        host.sync_folder(folder.parent().unwrap_or(folder))
     }
 }
 
@@ -241,13 +253,12 @@ fn load(
     record: &Record,
     map: MapKind,
 ) -> Result<Option<Bitmap>> {
-    let blocks = record.block_size.count(record.length);
     let reference = match (map, &record.pending) {
         (MapKind::Dirty, _) => record.dirty,
         (MapKind::Pending, Some(pending)) => pending.map,
-        (MapKind::Pending, None) => return Ok(Some(Bitmap::new(blocks))),
+        (MapKind::Pending, None) => return Ok(Some(Bitmap::default())),
     };
-    pages.load(file, host, map, reference, blocks)
+    pages.load(file, host, map, reference)
 }
 
 fn encode(sequence: u64, record: &Record) -> Result<Vec<u8>> {

@@ -3,7 +3,7 @@
 use crate::area::Reader;
 use crate::error::Result;
 use crate::state::{Method, Reason};
-use crate::units::{Extent, intersected, merged, total_bytes};
+use crate::units::{BlockSize, Extent, intersected, merged, total_bytes};
 
 /// Which bytes of one area are brought to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +24,13 @@ impl CopyPlan {
         total_bytes(&self.extents)
     }
 
-    /// Leaves out what is a hole on both sides: nothing differs there and nothing has to be read.
-    pub fn without_common_holes(mut self, from: &Reader, to: Option<&Reader>) -> Result<Self> {
+    /// Leaves out the blocks that are holes on both sides: nothing differs there and nothing has to be read.
+    pub fn without_common_holes(
+        mut self,
+        from: &Reader,
+        to: Option<&Reader>,
+        size: BlockSize,
+    ) -> Result<Self> {
         let mut data = Vec::new();
         for extent in &self.extents {
             data.extend(from.data_extents(*extent)?);
@@ -33,7 +38,9 @@ impl CopyPlan {
                 data.extend(to.data_extents(*extent)?);
             }
         }
-        self.extents = intersected(&self.extents, &merged(data));
+        // Whole blocks: a write into the hole part of a block that is still to be copied is left to the copier.
+        let blocks = data.into_iter().map(|extent| size.aligned_out(extent, u64::MAX)).collect();
+        self.extents = intersected(&self.extents, &merged(blocks));
         Ok(self)
     }
 }

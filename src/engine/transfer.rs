@@ -46,6 +46,8 @@ pub struct Transfer<'a> {
     pub block_size: BlockSize,
     /// After so many bytes the target is synced and the pieces are reported durable.
     pub batch_bytes: u64,
+    /// Whether the target is synced before a batch is reported; only a test of that rule says no.
+    pub sync_batches: bool,
     /// The threads.
     pub pool: &'a Pool,
     /// Progress and cancellation.
@@ -90,7 +92,9 @@ pub fn transfer(job: &Transfer<'_>, steps: &dyn Steps) -> Result<CopyStats> {
         let (done, stats, result) = run_batch(job, steps, batch);
         total.add(stats);
         // What did arrive is made durable and reported also when the batch failed in the middle.
-        if let Err(error) = job.to.sync() {
+        if job.sync_batches
+            && let Err(error) = job.to.sync()
+        {
             done.iter().for_each(|piece| give_back(steps, *piece, &error));
             return Err(error);
         }
@@ -214,7 +218,7 @@ fn check_blocks(
     buffers: &mut Buffers,
     check: &(dyn Fn(u64, &[u8]) -> Result<()> + Sync),
 ) -> Result<bool> {
-    let whole = job.block_size.aligned_out(extent, job.from.length()?.max(extent.end()));
+    let whole = job.block_size.aligned_out(extent, job.from.length()?);
     let bytes = room(&mut buffers.from, whole.length);
     job.from.read_exact_at(bytes, whole.offset)?;
     let size = job.block_size.bytes();

@@ -1,0 +1,110 @@
+//! What is asked of two files before anything is changed.
+
+use std::path::{Path, PathBuf};
+
+use super::Pair;
+use crate::area::{Found, Host, Kind};
+use crate::error::{Error, Result};
+use crate::state::Mode;
+
+/// Files beside a database that it would apply over restored data.
+const SIDECARS: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// That two paths are not the same storage, by whatever way they lead to it.
+pub(super) fn check_different(source: &Found, mirror: &Found, asked: &Path) -> Result<()> {
+    let same =
+        |how| Err(Error::SameArea { path: asked.to_path_buf(), other: source.path.clone(), how });
+    if source.path == mirror.path {
+        return same(if asked == mirror.path { "the same path" } else { "a symlink to it" });
+    }
+    if source.kind == mirror.kind && source.stamp.same_file(&mirror.stamp) {
+        return same("the same file by another path: a hard link or a bind mount");
+    }
+    if mirror.backing.iter().any(|below| below.same_file(&source.stamp)) {
+        return same("a device that lies on it");
+    }
+    if source.backing.iter().any(|below| below.same_file(&mirror.stamp)) {
+        return same("what the device lies on");
+    }
+    let shared = source
+        .backing
+        .iter()
+        .any(|below| mirror.backing.iter().any(|other| below.same_file(other)));
+    if shared && source.kind == Kind::Device && source.stamp.device == mirror.stamp.device {
+        return same("the same device");
+    }
+    Ok(())
+}
+
+/// That a file system has room for so many bytes.
+pub(super) fn check_space(host: &dyn Host, path: &Path, needed: u64) -> Result<()> {
+    match host.free_bytes(path) {
+        Some(available) if available < needed => {
+            Err(Error::NoSpace { path: path.to_path_buf(), needed, available })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What a caller of a restore takes upon itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Risks {
+    pub(super) while_in_use: bool,
+    pub(super) ignore_sidecars: bool,
+}
+
+impl Pair {
+    /// That the source may be overwritten now: nothing is mounted on it, no journal lies beside it, and nobody else
+    /// has it open.
+    pub(super) fn check_source_free(&self, risks: Risks) -> Result<()> {
+        let Some(found) = self.host().find(&self.source_path)? else {
+            return self.check_sidecars(risks);
+        };
+        if let Some(mountpoint) = self.host().mounted_on(&found) {
+            return Err(Error::SourceMounted { path: self.source_path.clone(), mountpoint });
+        }
+        self.check_sidecars(risks)?;
+        if risks.while_in_use || self.volume.catalog().record().mode == Mode::Exclusive {
+            return Ok(());
+        }
+        let source = self.volume.source()?;
+        let pids = match found.kind {
+            // The lease is the proof; where it cannot be had, what /proc shows is all there is.
+            Kind::File if source.tracker().alone() => Vec::new(),
+            _ => self.host().users(&found),
+        };
+        if pids.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::SourceInUse { path: self.source_path.clone(), pids })
+        }
+    }
+
+    fn check_sidecars(&self, risks: Risks) -> Result<()> {
+        let taken_ns = {
+            let catalog = self.volume.catalog();
+            let record = catalog.record();
+            if risks.ignore_sidecars || record.source.kind == Kind::Device {
+                return Ok(());
+            }
+            record.point.as_ref().map_or(0, |point| point.taken_ns)
+        };
+        let mut sidecars: Vec<PathBuf> = Vec::new();
+        for suffix in SIDECARS {
+            let mut name = self.source_path.as_os_str().to_owned();
+            name.push(suffix);
+            let path = PathBuf::from(name);
+            if let Ok(Some(found)) = self.host().find(&path)
+                && found.stamp.modified_ns > taken_ns
+                && found.stamp.length > 0
+            {
+                sidecars.push(path);
+            }
+        }
+        if sidecars.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Sidecar { path: self.source_path.clone(), sidecars })
+        }
+    }
+}

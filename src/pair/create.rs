@@ -1,0 +1,217 @@
+//! `create`: two areas become a pair. Everything is checked before anything is made.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::Pair;
+use super::checks::{check_different, check_space};
+use crate::area::{Access, Found, Host, Kind, Reader, Writer};
+use crate::catalog::{Catalog, Epoch, MapRef, MirrorRecord, Record, SourceRecord};
+use crate::error::{Error, Result};
+use crate::state::{Conditions, Mode, State};
+use crate::tracker::Tag;
+use crate::units::{BlockSize, Extent, total_bytes};
+use crate::volume::{Settings, read_tag};
+
+/// How to make a pair.
+#[derive(Debug, Clone)]
+pub struct CreateOptions {
+    /// Who may write the source.
+    pub mode: Mode,
+    /// Unit of tracking.
+    pub block_size: BlockSize,
+    /// A mirror that exists and holds data may be overwritten by the first establish.
+    pub overwrite: bool,
+    /// Where the catalog goes, when not beside the mirror.
+    pub catalog: Option<PathBuf>,
+    /// How the volume works.
+    pub settings: Settings,
+}
+
+impl Default for CreateOptions {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Shared,
+            block_size: BlockSize::DEFAULT,
+            overwrite: false,
+            catalog: None,
+            settings: Settings::default(),
+        }
+    }
+}
+
+/// What an area's tag says, where it can be read.
+pub(super) fn tag_of(host: &dyn Host, found: &Found) -> Result<Option<Option<Tag>>> {
+    read_tag(&Reader::new(host.open(&found.path, Access::Read)?))
+}
+
+/// The identity that a source has already, from another pair of it, or a new one.
+pub(super) fn volume_of(host: &dyn Host, source: &Found, mode: Mode) -> Result<(Uuid, bool, u64)> {
+    match tag_of(host, source)? {
+        None if mode == Mode::Exclusive => Err(Error::argument(
+            "mode",
+            "the file system of the source keeps no extended attributes, which mode 'exclusive' needs for its tag",
+        )),
+        Some(Some(Tag::Source { volume, epoch })) => Ok((volume, false, epoch)),
+        Some(Some(Tag::Mirror { .. })) => Err(Error::AlreadyPaired {
+            path: source.path.clone(),
+            other: host.catalog_folder(&source.path)?,
+        }),
+        _ => Ok((Uuid::new_v4(), true, 0)),
+    }
+}
+
+impl Pair {
+    /// Makes a pair of a source and a mirror; nothing is copied before `establish`. A mirror that does not exist is
+    /// created, empty.
+    pub fn create(
+        host: Arc<dyn Host>,
+        source: &Path,
+        mirror: &Path,
+        options: CreateOptions,
+    ) -> Result<Self> {
+        let asked = host.absolute(mirror)?;
+        let source =
+            host.find(source)?.ok_or_else(|| Error::NotFound { path: source.to_path_buf() })?;
+        let folder = match &options.catalog {
+            Some(folder) => host.absolute(folder)?,
+            None => host.catalog_folder(&asked)?,
+        };
+        let (volume_id, volume_is_ours, _) = volume_of(&*host, &source, options.mode)?;
+        let existing = host.find(&asked)?;
+        check_mirror(&*host, &source, existing.as_ref(), mirror, &folder, options.overwrite)?;
+        check_room(&*host, &source, existing.as_ref(), &asked)?;
+        let record = |mirror: &Found| Record {
+            pair_id: Uuid::new_v4(),
+            volume_id,
+            volume_is_ours,
+            mode: options.mode,
+            block_size: options.block_size,
+            created_ns: host.now_ns(),
+            source: SourceRecord {
+                path: source.path.as_path().into(),
+                kind: source.kind,
+                ownership: source.ownership,
+            },
+            mirror: MirrorRecord {
+                path: mirror.path.as_path().into(),
+                kind: mirror.kind,
+                stamp: mirror.stamp,
+            },
+            state: State::Initialized,
+            conditions: Conditions::default(),
+            hold: None,
+            generation: 0,
+            epoch: Epoch::default(),
+            length: source.stamp.length,
+            established: None,
+            point: None,
+            open_for_writing: false,
+            clean: None,
+            dirty: MapRef::default(),
+            pending: None,
+            pages_reserved: 0,
+        };
+        let made = make(&host, &asked, existing.is_none(), &folder, record);
+        if made.is_err() && existing.is_none() {
+            // Nothing is left behind; what the removal says no longer matters.
+            let _ = host.remove(&asked);
+        }
+        let (catalog, path) = made?;
+        catalog.note(
+            "create",
+            serde_json::json!({"source": source.path, "mode": options.mode.name()}),
+        );
+        Self::assemble(host, catalog, path, None, options.settings)
+    }
+}
+
+/// Creates the mirror where it is missing, names it, and then makes the catalog that counts.
+fn make(
+    host: &Arc<dyn Host>,
+    mirror: &Path,
+    missing: bool,
+    folder: &Path,
+    record: impl FnOnce(&Found) -> Record,
+) -> Result<(Catalog, PathBuf)> {
+    let medium =
+        if missing { host.create(mirror, None)? } else { host.open(mirror, Access::Write)? };
+    let area = Writer::new(medium);
+    let found = host.find(mirror)?.ok_or_else(|| Error::NotFound { path: mirror.to_path_buf() })?;
+    let mut record = record(&found);
+    match area.set_tag(&Tag::Mirror { pair: record.pair_id }.to_bytes()) {
+        Ok(()) | Err(Error::Io { errno: libc::EOPNOTSUPP, .. }) => {}
+        Err(error) => return Err(error),
+    }
+    area.sync_all()?;
+    record.mirror.stamp = area.reader().stamp()?;
+    if missing {
+        host.sync_folder(mirror.parent().unwrap_or(mirror))?;
+    }
+    Ok((Catalog::create(Arc::clone(host), folder, record)?, found.path))
+}
+
+fn check_mirror(
+    host: &dyn Host,
+    source: &Found,
+    mirror: Option<&Found>,
+    asked: &Path,
+    folder: &Path,
+    overwrite: bool,
+) -> Result<()> {
+    if Catalog::exists(host, folder)? {
+        return Err(Error::AlreadyPaired {
+            path: asked.to_path_buf(),
+            other: folder.to_path_buf(),
+        });
+    }
+    let Some(mirror) = mirror else { return Ok(()) };
+    check_different(source, mirror, asked)?;
+    match tag_of(host, mirror)? {
+        Some(Some(Tag::Source { .. })) => {
+            return Err(Error::AlreadyPaired {
+                path: mirror.path.clone(),
+                other: mirror.path.clone(),
+            });
+        }
+        Some(Some(Tag::Mirror { .. })) if !overwrite => {
+            return Err(Error::AlreadyPaired {
+                path: mirror.path.clone(),
+                other: folder.to_path_buf(),
+            });
+        }
+        _ => {}
+    }
+    if let Some(mountpoint) = host.mounted_on(mirror) {
+        return Err(Error::SourceMounted { path: mirror.path.clone(), mountpoint });
+    }
+    if mirror.stamp.length > 0 && !overwrite {
+        return Err(Error::MirrorExists { path: mirror.path.clone() });
+    }
+    host.check_writable(&mirror.path)
+}
+
+/// That the mirror can hold the source, where that can be known beforehand.
+fn check_room(host: &dyn Host, source: &Found, mirror: Option<&Found>, asked: &Path) -> Result<()> {
+    let length = source.stamp.length;
+    match mirror {
+        Some(device) if device.kind == Kind::Device => {
+            if device.stamp.length < length {
+                return Err(Error::TooSmall {
+                    path: device.path.clone(),
+                    length: device.stamp.length,
+                    needed: length,
+                });
+            }
+            Ok(())
+        }
+        _ => {
+            let reader = Reader::new(host.open(&source.path, Access::Read)?);
+            let data = reader.data_extents(Extent::new(0, length))?;
+            let reused = mirror.map_or(0, |found| found.stamp.length);
+            check_space(host, asked, total_bytes(&data).saturating_sub(reused))
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! `detach`: the pair ends. Both files stay as they are; the catalog goes.
+
+use std::sync::atomic::Ordering;
+
+use super::Pair;
+use super::report::{DetachReport, SCHEMA};
+use crate::catalog::Catalog;
+use crate::error::{Result, shown};
+use crate::state::Verb;
+use crate::tracker::{SourceSeen, Tag};
+
+impl Pair {
+    /// Ends the pair. What the mirror holds is durable when this returns.
+    pub fn detach(&self) -> Result<DetachReport> {
+        let _entered = self.enter(Verb::Detach, "idle", false)?;
+        self.check_guards(Verb::Detach, &[])?;
+        self.check_no_views()?;
+        if self.volume.has_session() {
+            self.volume.flush()?;
+        }
+        let record = self.record();
+        self.untag_source(record.volume_is_ours);
+        if let Err(error) = self.host().remove_tag(&self.mirror_path) {
+            log::warn!(target: "splitmirror.pair", "the mirror keeps its tag: {error}");
+        }
+        let report = DetachReport {
+            schema: SCHEMA,
+            kind: "detach",
+            pair_id: record.pair_id.to_string(),
+            mirror: shown(&self.mirror_path),
+            source: shown(&self.source_path),
+        };
+        Catalog::erase(&mut self.volume.catalog())?;
+        self.closed.store(true, Ordering::Release);
+        self.volume.shut();
+        Ok(report)
+    }
+
+    /// The tag goes with the pair that gave it, unless another pair of the source has written since.
+    fn untag_source(&self, ours: bool) {
+        let Ok(source) = self.volume.source() else { return };
+        let epoch = self.volume.catalog().record().epoch;
+        let volume = self.volume.catalog().record().volume_id;
+        let known = |tag| Tag::judge(tag, volume, epoch.current, epoch.next) == SourceSeen::Known;
+        let removed = match source.tag() {
+            Ok(tag @ Some(_)) if ours && known(tag) => source.remove_tag(),
+            other => other.map(drop),
+        };
+        if let Err(error) = removed {
+            log::warn!(target: "splitmirror.pair", "the source keeps its tag: {error}");
+        }
+    }
+}

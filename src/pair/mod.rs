@@ -1,0 +1,185 @@
+//! The pair: one source and one mirror, and the verbs on them, one a file.
+//!
+//! Every verb enters the same way ([`Pair::enter`]): it looks at both files anew, sets the conditions that it finds,
+//! and asks the verb table. Then it makes a plan, carries it out through the volume, and commits.
+
+mod adopt;
+mod checks;
+mod close;
+mod create;
+mod detach;
+mod establish;
+mod hold;
+mod list;
+mod open;
+mod plan;
+mod refresh;
+mod report;
+mod restore;
+mod restore_to;
+mod resume;
+mod revisit;
+mod seal;
+mod split;
+mod status;
+mod verify;
+mod views;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+pub use adopt::AdoptOptions;
+pub use create::CreateOptions;
+pub use establish::EstablishOptions;
+pub use list::list_pairs;
+pub use open::OpenOptions;
+pub use plan::Plan;
+pub use refresh::RefreshOptions;
+pub use report::*;
+pub use restore::RestoreOptions;
+pub use resume::ResumeOptions;
+pub use split::SplitOptions;
+pub use status::{history_of, status_of};
+pub use views::MirrorView;
+
+use crate::area::Host;
+use crate::error::{Error, Result};
+use crate::state::{Refusal, Situation, Verb, check_guards, check_state, legal_verbs};
+use crate::volume::Volume;
+
+/// An open pair. All methods may be called from several threads; verbs take turns.
+#[derive(Debug)]
+pub struct Pair {
+    volume: Volume,
+    source_path: PathBuf,
+    mirror_path: PathBuf,
+    folder: PathBuf,
+    process: u32,
+    closed: AtomicBool,
+    activity: Mutex<&'static str>,
+    verbs: Mutex<()>,
+    /// Commits of the catalog that this object found when it was opened.
+    first_sequence: u64,
+    views: views::Views,
+}
+
+/// A verb that runs; other verbs wait until it is dropped.
+struct Entered<'a> {
+    pair: &'a Pair,
+    _turn: MutexGuard<'a, ()>,
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        self.pair.set_activity("idle");
+    }
+}
+
+impl Pair {
+    /// Where the source is.
+    pub fn source_path(&self) -> &Path {
+        &self.source_path
+    }
+
+    /// Where the mirror is.
+    pub fn mirror_path(&self) -> &Path {
+        &self.mirror_path
+    }
+
+    /// Where the catalog is.
+    pub fn catalog_folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The controller: reads, writes and flushes go through it.
+    pub fn volume(&self) -> Result<&Volume> {
+        self.check_usable()?;
+        Ok(&self.volume)
+    }
+
+    fn host(&self) -> &dyn Host {
+        &**self.volume.host()
+    }
+
+    fn check_usable(&self) -> Result<()> {
+        if std::process::id() != self.process {
+            return Err(Error::Forked { owner: self.process });
+        }
+        if self.closed.load(Ordering::Acquire) { Err(Error::Closed) } else { Ok(()) }
+    }
+
+    /// Whether it was closed.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    fn set_activity(&self, activity: &'static str) {
+        *self.activity.lock().unwrap_or_else(PoisonError::into_inner) = activity;
+    }
+
+    fn activity(&self) -> &'static str {
+        *self.activity.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn turn(&self) -> Result<MutexGuard<'_, ()>> {
+        self.check_usable()?;
+        let turn = self.verbs.lock().unwrap_or_else(PoisonError::into_inner);
+        self.check_usable()?;
+        Ok(turn)
+    }
+
+    /// Waits for its turn, looks at both files, and asks the verb table. `restart`: a restore may begin anew.
+    fn enter(&self, verb: Verb, activity: &'static str, restart: bool) -> Result<Entered<'_>> {
+        let turn = self.turn()?;
+        self.revisit()?;
+        let catalog = self.volume.catalog();
+        let record = catalog.record();
+        if !check_state(verb, record.state, &record.conditions, restart) {
+            return Err(Error::State {
+                verb: verb.name(),
+                state: described(record.state.name(), &record.conditions.names()),
+                legal: legal_verbs(record.state, &record.conditions),
+            });
+        }
+        drop(catalog);
+        self.set_activity(activity);
+        Ok(Entered { pair: self, _turn: turn })
+    }
+
+    /// The protections of the verb table, with what the caller accepts.
+    fn check_guards(&self, verb: Verb, accept: &[String]) -> Result<()> {
+        let source_length =
+            self.volume.source().ok().map(|source| source.reader().length()).transpose()?;
+        let catalog = self.volume.catalog();
+        let record = catalog.record();
+        let now = Situation {
+            state: record.state,
+            conditions: &record.conditions,
+            hold: record.hold.as_deref(),
+            shrunk: source_length.is_some_and(|length| length < record.length / 2),
+        };
+        check_guards(verb, now, accept).map_err(|refusal| match refusal {
+            Refusal::Held(reason) => Error::Held { verb: verb.name(), reason },
+            Refusal::Skewed => {
+                Error::MirrorSkewed { path: self.mirror_path.clone(), verb: verb.name() }
+            }
+            Refusal::Conditions(conditions) => Error::Protected { verb: verb.name(), conditions },
+        })
+    }
+
+    /// What a cancelled verb says: the state it left and what to call next.
+    fn cancelled(&self, next: &str) -> Error {
+        let catalog = self.volume.catalog();
+        let record = catalog.record();
+        Error::Cancelled {
+            state: described(record.state.name(), &record.conditions.names()),
+            next: next.to_owned(),
+        }
+    }
+}
+
+/// `split, restore-pending`: a state with its conditions, for messages.
+fn described(state: &str, conditions: &[&str]) -> String {
+    std::iter::once(&state).chain(conditions).copied().collect::<Vec<_>>().join(", ")
+}

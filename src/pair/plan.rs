@@ -1,0 +1,227 @@
+//! Plans of the two copying verbs: what they would do and why, without doing it.
+
+use super::Pair;
+use super::report::{EXTENTS_MAX, PlanReport, SCHEMA};
+use crate::area::{Kind, Reader};
+use crate::engine::CopyPlan;
+use crate::error::{Error, Result, shown};
+use crate::state::{Method, Reason, State, Verb};
+use crate::units::{Extent, intersected, merged, total_bytes};
+
+/// A plan that can be carried out as long as nothing has changed since it was made.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub(super) verb: Verb,
+    pub(super) copy: CopyPlan,
+    /// Only these bytes; `None`: all.
+    pub(super) ranges: Option<Vec<Extent>>,
+    /// Commits of the catalog and marks when it was made.
+    made_at: (String, u64, u64),
+    report: PlanReport,
+}
+
+impl Plan {
+    /// The plan as a document.
+    pub fn report(&self) -> &PlanReport {
+        &self.report
+    }
+}
+
+/// Sorts and merges ranges, and refuses what lies beyond `limit`.
+pub(super) fn checked_ranges(ranges: &[(u64, u64)], limit: u64) -> Result<Vec<Extent>> {
+    if ranges.is_empty() {
+        return Err(Error::argument("ranges", "the list is empty: nothing would be restored"));
+    }
+    let mut checked = Vec::with_capacity(ranges.len());
+    for (offset, length) in ranges {
+        let extent = Extent::checked(*offset, *length)?;
+        if extent.end() > limit {
+            return Err(Error::Range { offset: *offset, length: *length, limit });
+        }
+        checked.push(extent);
+    }
+    let checked = merged(checked);
+    if checked.is_empty() {
+        return Err(Error::argument("ranges", "they hold no byte: nothing would be restored"));
+    }
+    Ok(checked)
+}
+
+impl Pair {
+    /// What `establish` would do now.
+    pub fn plan_establish(&self, force: bool) -> Result<Plan> {
+        let _entered = self.enter(Verb::PlanEstablish, "idle", false)?;
+        let copy = self.establish_plan(force)?;
+        self.plan_of(Verb::Establish, copy, None)
+    }
+
+    /// What `restore` would do now.
+    pub fn plan_restore(&self, full: bool, ranges: Option<&[(u64, u64)]>) -> Result<Plan> {
+        let _entered = self.enter(Verb::PlanRestore, "idle", false)?;
+        let ranges = self.restore_ranges(full, ranges)?;
+        let copy = self.restore_plan(full, ranges.as_deref())?;
+        self.plan_of(Verb::Restore, copy, ranges)
+    }
+
+    pub(super) fn restore_ranges(
+        &self,
+        full: bool,
+        ranges: Option<&[(u64, u64)]>,
+    ) -> Result<Option<Vec<Extent>>> {
+        if full && ranges.is_some() {
+            return Err(Error::argument("full", "full and ranges exclude each other"));
+        }
+        let limit = self.volume.catalog().record().length;
+        ranges.map(|ranges| checked_ranges(ranges, limit)).transpose()
+    }
+
+    fn plan_of(&self, verb: Verb, copy: CopyPlan, ranges: Option<Vec<Extent>>) -> Result<Plan> {
+        let source = self.volume.source().ok();
+        let mirror = self.mirror_reader()?;
+        let (from, to, target) = match verb {
+            Verb::Establish => (
+                source.as_ref().map(|source| source.reader().clone()),
+                Some(mirror),
+                &self.mirror_path,
+            ),
+            _ => (
+                Some(mirror),
+                source.as_ref().map(|source| source.reader().clone()),
+                &self.source_path,
+            ),
+        };
+        let space_needed = match &from {
+            Some(from) => space_needed(from, to.as_ref(), &copy.extents)?,
+            None => 0,
+        };
+        let source_length = source.map(|source| source.reader().length()).transpose()?;
+        let target_length = match copy.target_length {
+            Some(length) => length,
+            None => source_length.unwrap_or(0),
+        };
+        let extents: Vec<Extent> = copy
+            .extents
+            .iter()
+            .map(|extent| extent.intersect(Extent::between(0, target_length)))
+            .collect();
+        let report = PlanReport {
+            schema: SCHEMA,
+            kind: "plan",
+            verb: verb.name(),
+            reason: copy.reason.name(),
+            method: copy.method,
+            extents_total: extents.len() as u64,
+            blocks: extents
+                .iter()
+                .map(|extent| self.volume.block_size().touching(*extent).count)
+                .sum(),
+            bytes: total_bytes(&extents),
+            extents: extents.into_iter().take(EXTENTS_MAX).collect(),
+            source_length,
+            target_length,
+            space_needed,
+            overwrites: shown(target),
+        };
+        Ok(Plan { verb, copy, ranges, made_at: self.moment(), report })
+    }
+
+    fn moment(&self) -> (String, u64, u64) {
+        let catalog = self.volume.catalog();
+        (catalog.record().pair_id.to_string(), catalog.sequence(), self.volume.dirty().count())
+    }
+
+    /// Refuses a plan of another pair or verb, or one made before something changed.
+    pub(super) fn check_plan(&self, plan: &Plan, verb: Verb) -> Result<()> {
+        let stale = |problem: &str| Err(Error::StalePlan { problem: problem.into() });
+        if plan.verb != verb {
+            return stale(&format!("it is a plan of {}", plan.verb.name()));
+        }
+        let now = self.moment();
+        if plan.made_at.0 != now.0 {
+            return stale("it was made for another pair");
+        }
+        if plan.made_at.1 != now.1 {
+            return stale("the pair has changed since it was made");
+        }
+        let doubt = self.volume.source().ok().and_then(|source| source.tracker().doubt());
+        if plan.copy.reason == Reason::Bitmap && (plan.made_at.2 != now.2 || doubt.is_some()) {
+            return stale("the source was written since it was made");
+        }
+        Ok(())
+    }
+
+    /// The mirror for reading, in any state.
+    pub(super) fn mirror_reader(&self) -> Result<Reader> {
+        match self.volume.look(|phase| phase.side.reader()) {
+            Some(reader) => Ok(reader),
+            None => {
+                Ok(Reader::new(self.host().open(&self.mirror_path, crate::area::Access::Read)?))
+            }
+        }
+    }
+
+    /// Which blocks an establish copies. Nothing is changed by asking.
+    pub(super) fn establish_plan(&self, force: bool) -> Result<CopyPlan> {
+        let source = self.volume.source()?;
+        let length = source.reader().length()?;
+        let whole = vec![Extent::new(0, length)];
+        let (state, mirror_failed) = {
+            let catalog = self.volume.catalog();
+            let record = catalog.record();
+            (record.state, record.conditions.has(crate::state::Condition::MirrorFailed))
+        };
+        let doubt = source.tracker().doubt();
+        let (reason, method) = match (state, doubt) {
+            (State::Initialized, _) => (Reason::First, Method::Copy),
+            _ if force => (Reason::Forced, Method::Copy),
+            (_, Some(reason)) => (reason, Method::Compare),
+            (_, None) if mirror_failed => (Reason::Compare, Method::Compare),
+            (_, None) => (Reason::Bitmap, Method::Copy),
+        };
+        let size = self.volume.block_size();
+        let target_length = Some(length);
+        if reason == Reason::Bitmap {
+            let extents = self.volume.dirty().extents(size, size.count(length) * size.bytes());
+            return Ok(CopyPlan { reason, method, extents, target_length });
+        }
+        let plan = CopyPlan { reason, method, extents: whole, target_length };
+        // An existing file that becomes a mirror is emptied first, so its data does not count.
+        let target = self.mirror_reader()?;
+        let emptied = reason == Reason::First && target.kind() == Kind::File;
+        plan.without_common_holes(source.reader(), (!emptied).then_some(&target), size)
+    }
+
+    /// Which blocks a restore copies. Nothing is changed by asking.
+    pub(super) fn restore_plan(&self, full: bool, ranges: Option<&[Extent]>) -> Result<CopyPlan> {
+        let mirror = self.volume.frozen_mirror().ok_or(Error::Closed)?;
+        let length = self.volume.catalog().record().length;
+        let source = self.volume.source().ok();
+        let doubt = source.as_ref().map(|source| source.tracker().doubt());
+        let (reason, method) = match doubt {
+            _ if full => (Reason::Forced, Method::Copy),
+            None => (Reason::SourceReplaced, Method::Copy),
+            Some(Some(reason)) => (reason, Method::Compare),
+            Some(None) => (Reason::Bitmap, Method::Copy),
+        };
+        let size = self.volume.block_size();
+        let wanted = ranges.map_or_else(|| vec![Extent::new(0, length)], <[Extent]>::to_vec);
+        let target_length = ranges.is_none().then_some(length);
+        if reason == Reason::Bitmap {
+            let extents = intersected(&self.volume.dirty().extents(size, length), &wanted);
+            return Ok(CopyPlan { reason, method, extents, target_length });
+        }
+        let plan = CopyPlan { reason, method, extents: wanted, target_length };
+        plan.without_common_holes(&mirror, source.as_ref().map(|source| source.reader()), size)
+    }
+}
+
+/// How much free space the target needs at most: data of `from` where `to` has a hole or nothing.
+pub(super) fn space_needed(from: &Reader, to: Option<&Reader>, extents: &[Extent]) -> Result<u64> {
+    let mut needed = 0;
+    for extent in extents {
+        let data = from.data_extents(*extent)?;
+        let there = to.map(|to| to.data_extents(*extent)).transpose()?.unwrap_or_default();
+        needed += total_bytes(&data) - total_bytes(&intersected(&data, &there));
+    }
+    Ok(needed)
+}

@@ -1,0 +1,42 @@
+//! `refresh`: establish and split in one, for a new point every night.
+
+use super::report::{PairNow, RefreshReport};
+use super::{EstablishOptions, Pair, SplitOptions};
+use crate::engine::Control;
+use crate::error::{Error, Result};
+use crate::state::{Consistency, Verb};
+
+/// How to refresh.
+#[derive(Debug, Clone, Default)]
+pub struct RefreshOptions {
+    /// How the mirror is brought up to date.
+    pub establish: EstablishOptions,
+    /// A name for the new point.
+    pub label: Option<String>,
+    /// Refuse to give less than this; the mirror is then left synchronized.
+    pub require: Option<Consistency>,
+}
+
+impl Pair {
+    /// Takes the source as it is now: brings the mirror up to date and splits it again.
+    pub fn refresh(&self, options: &RefreshOptions, control: &Control) -> Result<RefreshReport> {
+        let _entered = self.enter(Verb::Refresh, "synchronizing", false)?;
+        if options.require == Some(Consistency::Application) {
+            // Known before the old point is given up.
+            return Err(Error::Consistency {
+                required: Consistency::Application.name().to_owned(),
+                reached: Consistency::Flushed.name().to_owned(),
+                why: "no freeze hook was given".to_owned(),
+            });
+        }
+        let establish = self.establish_entered(&options.establish, Verb::Refresh, control)?;
+        let split = SplitOptions {
+            label: options.label.clone(),
+            as_of_last_establish: false,
+            require: options.require,
+        };
+        let split = self.split_entered(&split, true)?;
+        let catalog = self.volume.catalog();
+        Ok(RefreshReport { pair: PairNow::of("refresh", catalog.record()), establish, split })
+    }
+}

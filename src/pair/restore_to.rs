@@ -1,0 +1,192 @@
+//! `restore(to=…)`: the mirror's content into a file of its own (R18). Neither source nor pair changes.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use super::checks::{check_different, check_space};
+use super::plan::space_needed;
+use super::report::{CopyReport, PairNow, Receipt, outside_writes};
+use super::{Pair, RestoreOptions};
+use crate::area::{Access, Kind, Writer};
+use crate::catalog::Seal;
+use crate::engine::{Claim, Control, CopyPlan, CopyStats, Steps, Transfer, transfer};
+use crate::error::{Error, Result, shown};
+use crate::state::{Method, Reason};
+use crate::units::Extent;
+
+/// Nobody else writes the scratch file: every piece is claimed whole.
+struct Scratch<'a> {
+    lock: Mutex<()>,
+    check: Option<&'a (dyn Fn(u64, &[u8]) -> Result<()> + Sync)>,
+}
+
+impl Steps for Scratch<'_> {
+    fn claim(&self, piece: Extent) -> Claim<'_> {
+        Claim {
+            extents: vec![piece],
+            guard: self.lock.lock().unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+
+    fn failed(&self, _extent: Extent, error: Error) -> Result<()> {
+        Err(error)
+    }
+
+    fn durable(&self, _pieces: &[Extent]) -> Result<()> {
+        Ok(())
+    }
+
+    fn block_check(&self) -> Option<&(dyn Fn(u64, &[u8]) -> Result<()> + Sync)> {
+        self.check
+    }
+}
+
+impl Pair {
+    pub(super) fn restore_to(
+        &self,
+        to: &Path,
+        options: &RestoreOptions,
+        begun: Instant,
+        control: &Control,
+    ) -> Result<Receipt> {
+        if options.plan.is_some() {
+            return Err(Error::argument("plan", "a plan is for the source; it excludes to="));
+        }
+        let path = self.host().absolute(to)?;
+        let made = self.check_scratch(&path, options.overwrite)?;
+        let ranges = self.restore_ranges(options.full, options.ranges.as_deref())?;
+        let before = self.before(begun)?;
+        let copied = self.copy_to_scratch(&path, made, ranges, control);
+        match copied {
+            Ok((plan, stats)) if !stats.cancelled => {
+                self.scratch_receipt(&path, &plan, stats, &before)
+            }
+            failed => {
+                if made {
+                    self.host().remove(&path)?;
+                }
+                failed.and_then(|_| Err(self.cancelled("restore(to=…) begins anew")))
+            }
+        }
+    }
+
+    /// Whether the file is to be made.
+    fn check_scratch(&self, path: &Path, overwrite: bool) -> Result<bool> {
+        let Some(found) = self.host().find(path)? else { return Ok(true) };
+        for own in [&self.source_path, &self.mirror_path] {
+            if let Some(own) = self.host().find(own)? {
+                check_different(&own, &found, path)?;
+            }
+        }
+        if !overwrite {
+            return Err(Error::MirrorExists { path: path.to_path_buf() });
+        }
+        match self.host().mounted_on(&found) {
+            Some(mountpoint) => Err(Error::SourceMounted { path: path.to_path_buf(), mountpoint }),
+            None => Ok(false),
+        }
+    }
+
+    fn copy_to_scratch(
+        &self,
+        path: &Path,
+        make: bool,
+        ranges: Option<Vec<Extent>>,
+        control: &Control,
+    ) -> Result<(CopyPlan, CopyStats)> {
+        let mirror = self.volume.frozen_mirror().ok_or(Error::Closed)?;
+        let length = self.volume.catalog().record().length;
+        let size = self.volume.block_size();
+        let wanted = ranges.unwrap_or_else(|| vec![Extent::new(0, length)]);
+        let plan = CopyPlan {
+            reason: Reason::First,
+            method: Method::Copy,
+            extents: wanted,
+            target_length: Some(length),
+        };
+        let medium = if make {
+            self.host().create(path, None)?
+        } else {
+            self.host().open(path, Access::Write)?
+        };
+        let target = Writer::new(medium);
+        let emptied = target.reader().kind() == Kind::File;
+        let plan =
+            plan.without_common_holes(&mirror, (!emptied).then_some(&target.reader()), size)?;
+        if emptied {
+            check_space(self.host(), path, space_needed(&mirror, None, &plan.extents)?)?;
+            target.set_length(0)?;
+        }
+        target.set_length(length)?;
+        let seal = self.volume.seal()?;
+        let check =
+            |block: u64, content: &[u8]| check_sealed(seal.as_deref(), &mirror, block, content);
+        let steps = Scratch { lock: Mutex::new(()), check: seal.is_some().then_some(&check as _) };
+        let job = Transfer {
+            from: &mirror,
+            to: &target,
+            plan: &plan,
+            block_size: size,
+            batch_bytes: u64::MAX,
+            sync_batches: true,
+            pool: self.volume.pool(),
+            control,
+        };
+        let stats = transfer(&job, &steps)?;
+        target.sync_all()?;
+        self.host().sync_folder(path.parent().unwrap_or(path))?;
+        Ok((plan, stats))
+    }
+
+    fn scratch_receipt(
+        &self,
+        path: &Path,
+        plan: &CopyPlan,
+        stats: CopyStats,
+        before: &super::restore::Before,
+    ) -> Result<Receipt> {
+        let after = self.before(before.begun)?;
+        let catalog = self.volume.catalog();
+        let record = catalog.record();
+        let seconds = before.begun.elapsed().as_secs_f64();
+        let receipt = Receipt {
+            pair: PairNow::of("receipt", record),
+            generation: record.generation,
+            label: record.point.as_ref().and_then(|point| point.label.clone()),
+            source: shown(&self.source_path),
+            to: Some(shown(path)),
+            copy: CopyReport::of(plan, stats, self.volume.block_size(), record.length, seconds),
+            blocks_app_written: 0,
+            length_before: None,
+            length_after: record.length,
+            mirror_stamp_before: before.stamp.into(),
+            mirror_stamp_after: after.stamp.into(),
+            mirror_unchanged: after.stamp.same_content(&before.stamp) && after.root == before.root,
+            root_before: before.root.clone(),
+            root_after: after.root,
+            outside_writes: outside_writes(false),
+            complete: true,
+            unrestored: Vec::new(),
+            resumed: false,
+        };
+        catalog.note("restore-to", serde_json::to_value(&receipt).unwrap_or_default());
+        Ok(receipt)
+    }
+}
+
+fn check_sealed(
+    seal: Option<&Seal>,
+    mirror: &crate::area::Reader,
+    block: u64,
+    content: &[u8],
+) -> Result<()> {
+    match seal {
+        Some(seal) if !seal.matches(block, content) => Err(Error::SealMismatch {
+            path: mirror.path().to_path_buf(),
+            blocks: 1,
+            bad: vec![(block * seal.block_size.bytes(), content.len() as u64)],
+        }),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,92 @@
+//! `resume_restore` and `abandon_restore`: what becomes of a restore that did not end.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Pair;
+use super::checks::Risks;
+use super::report::{AbandonReport, EXTENTS_MAX, PairNow, Receipt};
+use crate::catalog::MapKind;
+use crate::engine::{Control, CopyPlan};
+use crate::error::{Error, Result};
+use crate::state::{Condition, Reason, Verb};
+use crate::volume::Restoring;
+
+/// How to resume a restore.
+#[derive(Debug, Clone, Default)]
+pub struct ResumeOptions {
+    /// Go on although others have the source open.
+    pub while_in_use: bool,
+    /// Go on although journals lie beside the source.
+    pub ignore_sidecars: bool,
+    /// Protections that the caller overrides.
+    pub accept: Vec<String>,
+}
+
+impl Pair {
+    /// Copies what is still pending. Blocks that the application wrote since stay as it wrote them (I5).
+    pub fn resume_restore(&self, options: &ResumeOptions, control: &Control) -> Result<Receipt> {
+        let begun = Instant::now();
+        let _entered = self.enter(Verb::ResumeRestore, "restoring", false)?;
+        self.check_skew(Verb::ResumeRestore, &options.accept, control)?;
+        self.check_source_free(Risks {
+            while_in_use: options.while_in_use,
+            ignore_sidecars: options.ignore_sidecars,
+        })?;
+        let restore = self.pending_restore()?;
+        let before = self.before(begun)?;
+        let source = self.volume.source()?;
+        let same = source.tracker().doubt() != Some(Reason::SourceReplaced);
+        if !same {
+            return Err(Error::StalePlan {
+                problem: "the source is another file than the one being restored: restore(restart=True) restores it \
+                          as a whole"
+                    .into(),
+            });
+        }
+        self.volume.ensure_session()?;
+        let plan = self.resumed_plan(&restore);
+        let outcome = self.copy_pending(&source, &restore, &plan, control);
+        self.finish_restore(&source, &restore, &plan, outcome, &before, true)
+    }
+
+    fn pending_restore(&self) -> Result<Arc<Restoring>> {
+        self.volume.look(|phase| phase.restore.clone()).ok_or(Error::Closed)
+    }
+
+    fn resumed_plan(&self, restore: &Restoring) -> CopyPlan {
+        let catalog = self.volume.catalog();
+        let pending = catalog.record().pending.as_ref();
+        let (reason, method) = pending
+            .map_or((Reason::Compare, crate::state::Method::Compare), |pending| {
+                (pending.reason, pending.method)
+            });
+        CopyPlan {
+            reason,
+            method,
+            extents: restore.pending_extents(),
+            target_length: restore.target_length(),
+        }
+    }
+
+    /// Gives the restore up: the source stays partly restored, and the report lists what was not.
+    pub fn abandon_restore(&self) -> Result<AbandonReport> {
+        let _entered = self.enter(Verb::AbandonRestore, "idle", false)?;
+        let restore = self.pending_restore()?;
+        let unrestored = restore.pending_extents();
+        self.volume.dirty().add(restore.pending());
+        self.volume.catalog().commit_with(&[(MapKind::Dirty, self.volume.dirty())], |record| {
+            record.pending = None;
+            record.conditions.clear(Condition::RestorePending);
+        })?;
+        self.volume.end_restore();
+        let catalog = self.volume.catalog();
+        let report = AbandonReport {
+            pair: PairNow::of("abandon", catalog.record()),
+            blocks_unrestored: restore.pending().count(),
+            unrestored: unrestored.into_iter().take(EXTENTS_MAX).collect(),
+        };
+        catalog.note("abandon-restore", serde_json::to_value(&report).unwrap_or_default());
+        Ok(report)
+    }
+}

@@ -1,0 +1,109 @@
+//! `seal` and `scrub`: the digests of a split mirror, and whether they still hold.
+
+use std::time::Instant;
+
+use super::Pair;
+use super::report::{EXTENTS_MAX, PairNow, ScrubReport, SealReport};
+use crate::catalog::Seal;
+use crate::engine::{Control, block_digests};
+use crate::error::{Error, Result};
+use crate::state::{Condition, Verb};
+use crate::units::{BlockRun, Extent, merged};
+
+impl Pair {
+    /// Digests every block of the split mirror; from then on each is checked before it is used.
+    pub fn seal(&self, accept: &[String], control: &Control) -> Result<SealReport> {
+        let begun = Instant::now();
+        let _entered = self.enter(Verb::Seal, "sealing", false)?;
+        self.check_guards(Verb::Seal, accept)?;
+        let found = self.digested(control, "seal() begins anew")?;
+        let root = found.root();
+        let blocks = found.digests.len() as u64;
+        let mut catalog = self.volume.catalog();
+        // An interruption between the two leaves a root that the new file does not have only if the mirror was
+        // changed, for the digests of unchanged bytes are the same.
+        catalog.write_seal(&found)?;
+        catalog.commit(|record| {
+            if let Some(point) = record.point.as_mut() {
+                point.root = Some(root.clone());
+            }
+        })?;
+        let record = catalog.record();
+        let report = SealReport {
+            pair: PairNow::of("seal", record),
+            generation: record.generation,
+            root,
+            blocks,
+            bytes: found.length,
+            seconds: begun.elapsed().as_secs_f64(),
+        };
+        catalog.note("seal", serde_json::to_value(&report).unwrap_or_default());
+        drop(catalog);
+        self.volume.forget_seal();
+        Ok(report)
+    }
+
+    /// Reads the whole mirror and compares it with its seal. One that holds clears `mirror-skewed`.
+    pub fn scrub(&self, control: &Control) -> Result<ScrubReport> {
+        let _entered = self.enter(Verb::Scrub, "sealing", false)?;
+        self.scrub_entered(control)
+    }
+
+    pub(super) fn scrub_entered(&self, control: &Control) -> Result<ScrubReport> {
+        let begun = Instant::now();
+        let seal = self.volume.seal()?.ok_or(Error::NotSealed)?;
+        let stamp = self.volume.frozen_mirror().ok_or(Error::Closed)?.stamp()?;
+        let found = self.digested(control, "scrub() begins anew")?;
+        let size = seal.block_size;
+        let differing = (0u64..)
+            .zip(seal.digests.iter().zip(&found.digests))
+            .filter(|(_, (old, new))| old != new);
+        let bad: Vec<Extent> = differing
+            .map(|(block, _)| size.extent(BlockRun { first: block, count: 1 }, seal.length))
+            .collect();
+        let blocks_bad = bad.len() as u64;
+        let intact = bad.is_empty() && found.length == seal.length;
+        let mut catalog = self.volume.catalog();
+        if intact == catalog.record().conditions.has(Condition::MirrorSkewed) {
+            catalog.commit(|record| {
+                if intact {
+                    record.conditions.clear(Condition::MirrorSkewed);
+                    record.mirror.stamp = stamp;
+                } else {
+                    record.conditions.set(Condition::MirrorSkewed);
+                }
+            })?;
+        }
+        let record = catalog.record();
+        let report = ScrubReport {
+            pair: PairNow::of("scrub", record),
+            generation: record.generation,
+            intact,
+            root: seal.root(),
+            blocks_bad,
+            bad: merged(bad).into_iter().take(EXTENTS_MAX).collect(),
+            blocks: found.digests.len() as u64,
+            bytes: found.length,
+            seconds: begun.elapsed().as_secs_f64(),
+        };
+        catalog.note("scrub", serde_json::json!({"intact": intact, "blocks_bad": blocks_bad}));
+        Ok(report)
+    }
+
+    fn digested(&self, control: &Control, next: &str) -> Result<Seal> {
+        let mirror = self.volume.frozen_mirror().ok_or(Error::Closed)?;
+        let length = self.volume.catalog().record().length;
+        if mirror.length()? < length {
+            return Err(Error::TooSmall {
+                path: self.mirror_path.clone(),
+                length: mirror.length()?,
+                needed: length,
+            });
+        }
+        let block_size = self.volume.block_size();
+        match block_digests(&mirror, length, block_size, self.volume.pool(), control)? {
+            Some(digests) => Ok(Seal { block_size, length, digests }),
+            None => Err(self.cancelled(next)),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! `split`: the mirror leaves the mirroring and becomes a point-in-time copy.
+//!
+//! begin (is the mirror what the caller thinks?) → point (writers drain, then go on) → finish (durable, frozen,
+//! committed). Between point and finish hooks may let the application go on.
+
+use std::time::Instant;
+
+use super::Pair;
+use super::report::{PairNow, SplitReport, seconds};
+use crate::catalog::{MapKind, Point};
+use crate::error::{Error, Result};
+use crate::state::{Condition, Consistency, State, Verb};
+use crate::volume::Taken;
+
+/// How to split.
+#[derive(Debug, Clone, Default)]
+pub struct SplitOptions {
+    /// A name for the point.
+    pub label: Option<String>,
+    /// Keep the mirror as it is although others may have written the source since.
+    pub as_of_last_establish: bool,
+    /// Refuse to give less than this.
+    pub require: Option<Consistency>,
+}
+
+impl Pair {
+    /// Splits the mirror: durable and consistent when it returns.
+    pub fn split(&self, options: &SplitOptions) -> Result<SplitReport> {
+        let entered = self.enter(Verb::Split, "synchronizing", false)?;
+        let report = self.split_entered(options, false);
+        drop(entered);
+        report
+    }
+
+    /// The verb's body; `fresh`: the source was copied a moment ago, and is taken as it is then.
+    pub(super) fn split_entered(&self, options: &SplitOptions, fresh: bool) -> Result<SplitReport> {
+        let begun = Instant::now();
+        let keeps_mirror = options.as_of_last_establish || fresh;
+        let taken = self.volume.take_point(|taken| self.judge(taken, options, keeps_mirror))?;
+        self.finish_split(options, taken, self.promised(&taken), begun)
+    }
+
+    /// What the point promises, given that the mirror may be older than the source.
+    fn promised(&self, taken: &Taken) -> Consistency {
+        let catalog = self.volume.catalog();
+        let record = catalog.record();
+        let written = record.open_for_writing;
+        match (taken.doubt, record.established) {
+            (None, _) => taken.consistency,
+            // Nothing reached the mirror since its establish: it is what it was then.
+            (Some(_), Some(established)) if !written => established.consistency,
+            _ => Consistency::Fuzzy,
+        }
+    }
+
+    fn judge(&self, taken: &Taken, options: &SplitOptions, keeps_mirror: bool) -> Result<()> {
+        if let (Some(reason), false) = (taken.doubt, keeps_mirror) {
+            return Err(Error::OutsideWrites {
+                path: self.source_path.clone(),
+                reason: reason.name().to_owned(),
+            });
+        }
+        let reached = self.promised(taken);
+        match options.require {
+            Some(required) if required > reached => Err(Error::Consistency {
+                required: required.name().to_owned(),
+                reached: reached.name().to_owned(),
+                why: match taken.doubt {
+                    Some(reason) => format!("{}: others may have been writing", reason.name()),
+                    None if required == Consistency::Application => {
+                        "no freeze hook was given".to_owned()
+                    }
+                    None => "something was written and not flushed".to_owned(),
+                },
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn finish_split(
+        &self,
+        options: &SplitOptions,
+        taken: Taken,
+        consistency: Consistency,
+        begun: Instant,
+    ) -> Result<SplitReport> {
+        let mirror = self.volume.freeze_mirror().map_err(|error| self.split_failed(error))?;
+        let stamp = mirror.stamp()?;
+        let point =
+            Point { label: options.label.clone(), taken_ns: taken.at_ns, consistency, root: None };
+        let generation = {
+            let mut catalog = self.volume.catalog();
+            catalog.commit_with(&[(MapKind::Dirty, self.volume.dirty())], |record| {
+                record.state = State::Split;
+                record.generation += 1;
+                record.point = Some(point);
+                record.length = taken.length;
+                record.mirror.stamp = stamp;
+            })?;
+            catalog.record().generation
+        };
+        let catalog = self.volume.catalog();
+        let report = SplitReport {
+            pair: PairNow::of("split", catalog.record()),
+            generation,
+            label: options.label.clone(),
+            taken_at: seconds(taken.at_ns),
+            consistency: consistency.name(),
+            length: taken.length,
+            writers_paused_seconds: taken.writers_waited.as_secs_f64(),
+            seconds: begun.elapsed().as_secs_f64(),
+            mirror_stamp: stamp.into(),
+        };
+        catalog.note("split", serde_json::to_value(&report).unwrap_or_default());
+        Ok(report)
+    }
+
+    /// The mirror could not be made durable: what it holds is unknown, and no point was taken.
+    fn split_failed(&self, error: Error) -> Error {
+        let committed = self.volume.catalog().commit(|record| {
+            record.state = State::Unsynchronized;
+            record.conditions.set(Condition::MirrorFailed);
+        });
+        if let Err(second) = committed {
+            log::error!(target: "splitmirror.pair", "the catalog failed too: {second}");
+        }
+        Error::MirrorFailed { path: self.mirror_path.clone(), problem: error.to_string() }
+    }
+}

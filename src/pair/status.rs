@@ -1,0 +1,129 @@
+//! `status` and `history`: what is known of a pair, with or without opening it.
+
+use std::path::{Path, PathBuf};
+
+use super::Pair;
+use super::report::{PairNow, Status, Tracking, seconds};
+use crate::area::Host;
+use crate::catalog::{Catalog, Event, MapKind, Record};
+use crate::error::{Result, shown};
+use crate::state::{Condition, Reason, legal_verbs};
+
+fn status_from(record: &Record, folder: &Path) -> Status {
+    let point = record.point.as_ref();
+    Status {
+        pair: PairNow::of("status", record),
+        volume_id: record.volume_id.to_string(),
+        mirror: shown(&record.mirror.path.0),
+        source: shown(&record.source.path.0),
+        catalog: shown(folder),
+        mode: record.mode.name(),
+        block_size: record.block_size.bytes(),
+        activity: "idle",
+        generation: record.generation,
+        label: point.and_then(|point| point.label.clone()),
+        split_at: point.map(|point| seconds(point.taken_ns)),
+        consistency: point.map(|point| point.consistency.name()),
+        established_at: record.established.map(|established| seconds(established.at_ns)),
+        length: record.length,
+        sealed: point.is_some_and(|point| point.root.is_some()),
+        root: point.and_then(|point| point.root.clone()),
+        hold: record.hold.clone(),
+        owner_pid: None,
+        tracking: None,
+        changed_blocks: None,
+        pending_blocks: 0,
+        next: legal_verbs(record.state, &record.conditions),
+        advice: record.conditions.iter().map(Condition::advice).collect(),
+    }
+}
+
+/// The catalog's folder of a mirror.
+pub(super) fn folder_of(host: &dyn Host, mirror: &Path, catalog: Option<&Path>) -> Result<PathBuf> {
+    match catalog {
+        Some(folder) => host.absolute(folder),
+        None => host.catalog_folder(&host.absolute(mirror)?),
+    }
+}
+
+/// The status as it was last committed: works beside the process that has the pair open, and changes nothing.
+pub fn status_of(host: &dyn Host, mirror: &Path, catalog: Option<&Path>) -> Result<Status> {
+    let folder = folder_of(host, mirror, catalog)?;
+    let record = Catalog::peek(host, &folder)?;
+    let mut status = status_from(&record, &folder);
+    status.owner_pid = Catalog::owner(host, &folder);
+    let pending = Catalog::peek_map(host, &folder, &record, MapKind::Pending)?;
+    status.pending_blocks = pending.map_or(0, |set| set.count());
+    Ok(status)
+}
+
+/// All that happened to a pair, oldest first.
+pub fn history_of(host: &dyn Host, mirror: &Path, catalog: Option<&Path>) -> Result<Vec<Event>> {
+    Catalog::history(host, &folder_of(host, mirror, catalog)?)
+}
+
+impl Pair {
+    /// The status now, with what a plan made now would say.
+    pub fn status(&self) -> Result<Status> {
+        // Beside a running verb: then only what was last found.
+        if let Ok(_turn) = self.verbs.try_lock() {
+            self.check_usable()?;
+            self.revisit()?;
+        }
+        self.check_usable()?;
+        let doubt = self.volume.source().ok().map(|source| source.tracker().doubt());
+        let pending = self
+            .volume
+            .look(|phase| phase.restore.as_ref().map(|restore| restore.pending().count()));
+        let catalog = self.volume.catalog();
+        let mut status = status_from(catalog.record(), &self.folder);
+        status.activity = self.activity();
+        status.owner_pid = Some(self.process);
+        let reason = match doubt {
+            Some(None) => Reason::Bitmap,
+            Some(Some(reason)) => reason,
+            None => Reason::SourceReplaced,
+        };
+        let believed = reason == Reason::Bitmap;
+        status.tracking = Some(Tracking { believed, reason: reason.name() });
+        status.changed_blocks = believed.then(|| self.volume.dirty().count());
+        status.pending_blocks = pending.unwrap_or(0);
+        status.source = shown(&self.source_path);
+        Ok(status)
+    }
+
+    /// All that happened to the pair, oldest first.
+    pub fn history(&self) -> Result<Vec<Event>> {
+        self.check_usable()?;
+        Catalog::history(self.host(), &self.folder)
+    }
+
+    /// The record as it was last committed, for light questions.
+    pub fn record(&self) -> Record {
+        self.volume.catalog().record().clone()
+    }
+
+    /// One byte a block: 0 same, 1 changed since the point, 2 still to be restored, 255 not known.
+    pub fn block_map(&self) -> Result<Vec<u8>> {
+        self.check_usable()?;
+        let doubt =
+            self.volume.source().ok().is_none_or(|source| source.tracker().doubt().is_some());
+        let blocks = self.volume.block_size().count(self.volume.catalog().record().length);
+        let mut map = vec![if doubt { 255u8 } else { 0 }; blocks as usize];
+        let mut paint = |runs: Vec<crate::units::BlockRun>, value: u8| {
+            for run in runs {
+                let end = run.end().min(blocks) as usize;
+                map.get_mut(run.first as usize..end).unwrap_or_default().fill(value);
+            }
+        };
+        if !doubt {
+            paint(self.volume.dirty().runs(), 1);
+        }
+        if let Some(runs) =
+            self.volume.look(|phase| phase.restore.as_ref().map(|restore| restore.pending().runs()))
+        {
+            paint(runs, 2);
+        }
+        Ok(map)
+    }
+}

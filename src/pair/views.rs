@@ -1,0 +1,80 @@
+//! Mappings of the split mirror that the host program holds: while one lives, the mirror must not be written.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::Pair;
+use crate::area::View;
+use crate::error::{Error, Result};
+use crate::state::Verb;
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Views(Arc<AtomicU64>);
+
+/// All bytes of a split mirror, mapped read-only. Outlives the pair; the bytes do not change while it lives,
+/// unless somebody writes the mirror's file natively.
+pub struct MirrorView {
+    bytes: View,
+    length: usize,
+    live: Views,
+}
+
+impl std::fmt::Debug for MirrorView {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "MirrorView of {} bytes", self.length)
+    }
+}
+
+impl Drop for MirrorView {
+    fn drop(&mut self) {
+        self.live.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl MirrorView {
+    /// The mirror's bytes.
+    pub fn bytes(&self) -> &[u8] {
+        let all: &[u8] = (*self.bytes).as_ref();
+        all.get(..self.length).unwrap_or(all)
+    }
+}
+
+impl Pair {
+    /// Maps the split mirror for reading.
+    pub fn mirror_view(&self) -> Result<MirrorView> {
+        let _entered = self.enter(Verb::OpenMirror, "idle", false)?;
+        let mirror = self.volume.frozen_mirror().ok_or(Error::Closed)?;
+        let length = self.volume.catalog().record().length as usize;
+        let bytes = mirror.view()?;
+        self.views.0.fetch_add(1, Ordering::AcqRel);
+        Ok(MirrorView { bytes, length, live: self.views.clone() })
+    }
+
+    /// Reads up to `buffer.len()` bytes of the split mirror; fewer only at its end.
+    pub fn read_mirror(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        self.check_usable()?;
+        let Some(mirror) = self.volume.frozen_mirror() else {
+            // The table's own words for it.
+            self.enter(Verb::OpenMirror, "idle", false)?;
+            return Err(Error::Closed);
+        };
+        let length = self.volume.catalog().record().length;
+        let room =
+            usize::try_from(length.saturating_sub(offset)).unwrap_or(usize::MAX).min(buffer.len());
+        mirror.read_at(buffer.get_mut(..room).unwrap_or_default(), offset)
+    }
+
+    /// Bytes of the source that the mirror holds.
+    pub fn mirror_length(&self) -> Result<u64> {
+        self.check_usable()?;
+        Ok(self.volume.catalog().record().length)
+    }
+
+    /// Refuses while mappings of the mirror are held.
+    pub(super) fn check_no_views(&self) -> Result<()> {
+        match self.views.0.load(Ordering::Acquire) {
+            0 => Ok(()),
+            views => Err(Error::ViewsLive { views }),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Whose error (I8): a mirror or catalog that fails must not stop the application; a source that fails must not be
+//! mirrored any further.
+
+use std::sync::Arc;
+
+use super::{Phase, Side, Volume};
+use crate::error::{Error, Result};
+use crate::state::{Condition, Reason, State};
+use crate::tracker::Tag;
+use crate::units::Extent;
+
+impl Volume {
+    /// Gives the mirror up: from here writes go to the source alone and are marked. When the catalog cannot record
+    /// that, the source's epoch is raised past what the catalog knows, so that it cannot believe itself up to date.
+    pub(super) fn mirror_failed(&self, error: Error) -> Result<()> {
+        let mut gate = self.close_gate();
+        if gate.side.writer().is_none() {
+            return Ok(());
+        }
+        log::error!(target: "splitmirror.volume", "the mirror failed and is given up: {error}");
+        *gate = Arc::new(Phase { source: gate.source.clone(), side: Side::Absent, restore: None });
+        let mut catalog = self.catalog();
+        let committed = catalog.commit(|record| {
+            record.state = State::Unsynchronized;
+            record.conditions.set(Condition::MirrorFailed);
+        });
+        let Some(source) = &gate.source else { return Ok(()) };
+        // What the mirror got of the writes since its last sync is unknown.
+        source.tracker().lose(Reason::Compare);
+        if let Err(second) = committed {
+            log::error!(target: "splitmirror.volume", "the catalog failed too: {second}");
+            let epoch = catalog.record().epoch;
+            let beyond = epoch.next.unwrap_or(epoch.current) + 1;
+            source
+                .set_tag(Tag::Source { volume: catalog.record().volume_id, epoch: beyond }, true)?;
+        }
+        catalog.note("mirror-failed", serde_json::json!({"error": error.to_string()}));
+        Ok(())
+    }
+
+    /// A write or sync of the source failed. No space: the two sides are made equal again and all goes on. Anything
+    /// else: mirroring freezes at this instant, for the mirror holds the last good bytes.
+    pub(super) fn source_failed(&self, extent: Extent, error: Error) -> Error {
+        if !matches!(error, Error::NoSpace { .. } | Error::Io { .. }) {
+            return error;
+        }
+        let mut gate = self.close_gate();
+        let Some(source) = gate.source.clone() else { return error };
+        self.dirty.set(self.block_size.touching(extent));
+        if let (Error::NoSpace { .. }, Side::Synchronized(mirror)) = (&error, &gate.side)
+            && copy_back(&source, mirror, extent).is_ok()
+        {
+            self.dirty.clear(self.block_size.touching(extent));
+            return error;
+        }
+        if matches!(error, Error::NoSpace { .. }) && !matches!(gate.side, Side::Synchronized(_)) {
+            return error;
+        }
+        let side = match &gate.side {
+            Side::Synchronized(mirror) => Side::Paused(Arc::clone(mirror)),
+            other => other.clone(),
+        };
+        *gate =
+            Arc::new(Phase { source: gate.source.clone(), side, restore: gate.restore.clone() });
+        let mut catalog = self.catalog();
+        if let Err(second) = catalog.commit(|record| {
+            record.conditions.set(Condition::SourceSuspect);
+        }) {
+            log::error!(target: "splitmirror.volume", "the catalog failed too: {second}");
+        }
+        catalog.note("source-suspect", serde_json::json!({"error": error.to_string()}));
+        error
+    }
+}
+
+/// Brings what the source holds in an extent to the mirror, so that both are equal whatever a failed write left.
+fn copy_back(source: &super::Source, mirror: &crate::area::Writer, extent: Extent) -> Result<()> {
+    let mut buffer = vec![0u8; extent.length.min(1 << 20) as usize];
+    for piece in extent.pieces(1 << 20) {
+        let bytes = buffer.get_mut(..piece.length as usize).unwrap_or_default();
+        let read = source.reader().read_at(bytes, piece.offset)?;
+        mirror.write_at(bytes.get(..read).unwrap_or_default(), piece.offset)?;
+    }
+    mirror.set_length(source.reader().length()?)
+}

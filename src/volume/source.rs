@@ -1,0 +1,95 @@
+//! The source: one descriptor, so that its lease can prove that nobody else has it open.
+
+use std::path::Path;
+
+use crate::area::{Access, Host, Reader, Stamp, Writer};
+use crate::error::{Error, Result};
+use crate::state::{Mode, Reason};
+use crate::tracker::{Tag, Tracker};
+
+/// An open source and what watches it.
+#[derive(Debug)]
+pub struct Source {
+    reader: Reader,
+    /// None when we may only read it (no permission, a read-only file system, a mounted device).
+    writer: Result<Writer>,
+    tracker: Tracker,
+}
+
+impl Source {
+    /// Opens the source, for writing where that is allowed. `known` is why the tracking is not believed from the
+    /// time before; the tracker starts to watch here.
+    pub fn open(
+        host: &dyn Host,
+        path: &Path,
+        mode: Mode,
+        known: impl FnOnce(&Reader) -> Result<Option<Reason>>,
+    ) -> Result<Self> {
+        let (reader, writer) = match host.open(path, Access::Write) {
+            Ok(medium) => (Reader::new(medium.clone()), Ok(Writer::new(medium))),
+            Err(error) => (Reader::new(host.open(path, Access::Read)?), Err(error)),
+        };
+        // The watch first, then the look at what it is: what happens in between is seen.
+        let tracker = Tracker::start(mode, &reader, None);
+        if let Some(reason) = known(&reader)? {
+            tracker.lose(reason);
+        }
+        Ok(Self { reader, writer, tracker })
+    }
+
+    /// For reading.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// For writing, or why that is not allowed.
+    pub fn writer(&self) -> Result<&Writer> {
+        self.writer.as_ref().map_err(Clone::clone)
+    }
+
+    /// Whether others may have written it.
+    pub fn tracker(&self) -> &Tracker {
+        &self.tracker
+    }
+
+    /// Identity, size and times now.
+    pub fn stamp(&self) -> Result<Stamp> {
+        self.reader.stamp()
+    }
+
+    /// The tag it carries, or `None` where none can be kept.
+    pub fn tag(&self) -> Result<Option<Tag>> {
+        Ok(read_tag(&self.reader)?.flatten())
+    }
+
+    /// Sets the tag, durably, without that being taken for the work of others. `false`: none can be kept here.
+    pub fn set_tag(&self, tag: Tag, durable: bool) -> Result<bool> {
+        let writer = self.writer()?;
+        let mut kept = true;
+        self.tracker.own_change(&mut || {
+            match writer.set_tag(&tag.to_bytes()) {
+                Err(Error::Io { errno: libc::EOPNOTSUPP, .. }) => {
+                    kept = false;
+                    return Ok(());
+                }
+                result => result?,
+            }
+            if durable { writer.sync_all() } else { Ok(()) }
+        })?;
+        Ok(kept)
+    }
+
+    /// Removes the tag.
+    pub fn remove_tag(&self) -> Result<()> {
+        self.tracker.own_change(&mut || self.writer()?.remove_tag())
+    }
+}
+
+/// The tag of an area: `None` where none can be kept, `Some(None)` where there is none or not one of ours.
+pub(crate) fn read_tag(area: &Reader) -> Result<Option<Option<Tag>>> {
+    match area.tag() {
+        Ok(bytes) => Ok(Some(bytes.as_deref().and_then(Tag::parse))),
+        Err(Error::Io { errno: libc::EOPNOTSUPP, .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,136 @@
+//! A write: to the source always, to the mirror as its side says.
+
+use std::sync::atomic::Ordering;
+
+use super::{Phase, Side, Source, Volume};
+use crate::area::{Order, Writer};
+use crate::error::{Error, Result};
+use crate::units::{BlockRun, Extent};
+
+/// Why a write did not reach both sides.
+enum Fault {
+    /// It was not begun: the caller's error.
+    Refused(Error),
+    /// The source failed: the caller's error.
+    Source(Error),
+    /// The mirror: ours to deal with.
+    Mirror(Error),
+}
+
+impl Volume {
+    /// Writes all of `data` at `offset`; a file grows when that lies past its end. The bytes must not change
+    /// meanwhile: both sides are written from them.
+    pub fn write(&self, data: &[u8], offset: u64) -> Result<()> {
+        let extent = Extent::checked(offset, data.len() as u64)?;
+        if extent.is_empty() {
+            return Ok(());
+        }
+        let gate = self.gate();
+        let written = if self.host.keeps(Order::DrainBeforeSplit) {
+            // The gate stays held through the write: whoever closes it waits for this write.
+            let written = self.write_through(&gate, data, extent);
+            drop(gate);
+            written
+        } else {
+            let phase = std::sync::Arc::clone(&gate);
+            drop(gate);
+            self.write_through(&phase, data, extent)
+        };
+        match written {
+            Ok(()) => Ok(()),
+            Err(Fault::Mirror(error)) => self.write_without_mirror(data, offset, error),
+            Err(Fault::Refused(error)) => Err(error),
+            Err(Fault::Source(error)) => Err(self.source_failed(extent, error)),
+        }
+    }
+
+    fn write_through(&self, phase: &Phase, data: &[u8], extent: Extent) -> Result<(), Fault> {
+        let source = phase.source.as_ref().ok_or_else(|| Fault::Refused(self.source_missing()))?;
+        self.begin_session(phase).map_err(Fault::Refused)?;
+        self.unflushed.store(true, Ordering::Release);
+        self.make_room(phase, source, extent).map_err(Fault::Refused)?;
+        self.stripes.pieces(extent).try_for_each(|piece| {
+            let start = (piece.offset - extent.offset) as usize;
+            let bytes = data.get(start..start + piece.length as usize).unwrap_or_default();
+            self.write_piece(phase, source, piece, bytes)
+        })
+    }
+
+    /// The mirror failed in the middle of a write: it is given up, and the write is made to the source as a whole.
+    fn write_without_mirror(&self, data: &[u8], offset: u64, error: Error) -> Result<()> {
+        self.mirror_failed(error)?;
+        self.write(data, offset)
+    }
+
+    /// A file that grows: the new tail, and the gap that is zeros, is marked unless both sides grow alike.
+    fn make_room(&self, phase: &Phase, source: &Source, extent: Extent) -> Result<()> {
+        let room = self.dirty.blocks();
+        let needed = self.block_size.count(extent.end());
+        if needed <= room {
+            return Ok(());
+        }
+        let length = source.reader().length()?;
+        if source.reader().kind() == crate::area::Kind::Device {
+            return Err(Error::Range {
+                offset: extent.offset,
+                length: extent.length,
+                limit: length,
+            });
+        }
+        self.dirty.grow(needed.max(self.dirty.blocks()));
+        if !matches!(phase.side, Side::Synchronized(_) | Side::Synchronizing(_)) {
+            self.dirty.set(BlockRun::between(length / self.block_size.bytes(), needed));
+        }
+        Ok(())
+    }
+
+    fn write_piece(
+        &self,
+        phase: &Phase,
+        source: &Source,
+        piece: Extent,
+        bytes: &[u8],
+    ) -> Result<(), Fault> {
+        let blocks = self.block_size.touching(piece);
+        let _lock = self.stripes.lock(piece);
+        let writer = source.writer().map_err(Fault::Source)?;
+        match &phase.side {
+            Side::Synchronized(mirror) => write_both(writer, mirror, bytes, piece.offset),
+            Side::Synchronizing(mirror) => self.write_forward(writer, mirror, piece, bytes),
+            Side::Absent | Side::Paused(_) | Side::Frozen(_) => {
+                if self.host.keeps(Order::MarkBeforeWrite) {
+                    self.dirty.set(blocks);
+                }
+                match &phase.restore {
+                    Some(restore) => restore.write(writer, piece, bytes).map_err(Fault::Source),
+                    None => writer.write_at(bytes, piece.offset).map_err(Fault::Source),
+                }
+            }
+        }
+    }
+
+    /// While an establish copies: blocks that it has still to copy are left to it, the others go to both.
+    fn write_forward(
+        &self,
+        source: &Writer,
+        mirror: &Writer,
+        piece: Extent,
+        bytes: &[u8],
+    ) -> Result<(), Fault> {
+        for part in piece.pieces(self.block_size.bytes()) {
+            let start = (part.offset - piece.offset) as usize;
+            let bytes = bytes.get(start..start + part.length as usize).unwrap_or_default();
+            if self.dirty.any(self.block_size.touching(part)) {
+                source.write_at(bytes, part.offset).map_err(Fault::Source)?;
+            } else {
+                write_both(source, mirror, bytes, part.offset)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn write_both(source: &Writer, mirror: &Writer, bytes: &[u8], offset: u64) -> Result<(), Fault> {
+    source.write_at(bytes, offset).map_err(Fault::Source)?;
+    mirror.write_at(bytes, offset).map_err(Fault::Mirror)
+}
