@@ -147,6 +147,11 @@ impl SimHost {
         self.set_hook(Some(Arc::new(hook)));
     }
 
+    /// Ends what [`SimHost::on_change`] began.
+    pub fn forget_hook(&self) {
+        self.set_hook(None);
+    }
+
     /// The inode of a file.
     pub fn inode(&self, path: &Path) -> Option<u64> {
         self.machine().now.inode_at(path)

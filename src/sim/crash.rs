@@ -1,11 +1,11 @@
 //! Power cuts: which machines may be found after one. The rules stand at the head of [`super`].
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::SimHost;
-use super::disk::{Change, Disk};
+use super::disk::{Change, Disk, Times};
 use super::machine::{Logged, Machine, SECTOR_BYTES};
 use super::random::Random;
 use crate::area::Order;
@@ -30,10 +30,27 @@ impl Default for Damage {
 pub struct CrashPoint {
     durable: Disk,
     pending: Vec<Logged>,
+    /// The times that each changed file has for its readers.
+    newest: BTreeMap<u64, Times>,
     files: Vec<File>,
     clock_ns: i128,
     boot: u64,
     left_out: HashSet<Order>,
+}
+
+/// What became of each pending operation, and whether new data stands under old times. Two equal ones give equal
+/// machines, so a test can pass over what it has seen.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Survival {
+    fates: Vec<Fate>,
+    old_times: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Fate {
+    Kept,
+    Dropped,
+    Torn(Vec<(u64, Arc<[u8]>)>),
 }
 
 /// What stays together when a medium or file system saves one file wholly and another not at all.
@@ -68,6 +85,7 @@ impl CrashPoint {
         let mut point = Self {
             durable: machine.start.clone(),
             pending: Vec::new(),
+            newest: BTreeMap::new(),
             files: Vec::new(),
             clock_ns: machine.clock_ns,
             boot: machine.boot,
@@ -91,13 +109,19 @@ impl CrashPoint {
         match &logged.change {
             // A file without a name is invisible, so it may as well be durable at once.
             Change::Create { .. } => self.durable.apply(&logged.change, logged.at_ns),
-            Change::SyncAll { inode } => self.settle(|change| change.inode() == Some(*inode)),
+            Change::SyncAll { inode } => {
+                self.settle(|change| change.inode() == Some(*inode));
+                self.settle_times(*inode);
+            }
             Change::Sync { inode } => self.settle_data(*inode),
             Change::SyncFolder { path } => self.settle(|change| change.folder() == Some(path)),
             Change::SyncFailed { inode } => self.pending.retain(
                 |known| !matches!(&known.change, Change::Write { inode: of, .. } if of == inode),
             ),
             _ => self.pending.push(logged.clone()),
+        }
+        if let Some(inode) = logged.change.inode() {
+            self.newest.entry(inode).or_default().note(&logged.change, logged.at_ns);
         }
     }
 
@@ -107,43 +131,63 @@ impl CrashPoint {
         }
     }
 
+    fn settle_times(&mut self, inode: u64) {
+        let newest = self.newest.get(&inode).copied().unwrap_or_default();
+        if let Some(file) = self.durable.inodes.get_mut(&inode) {
+            file.times = newest.or(file.times);
+        }
+    }
+
     /// fdatasync saves the times only together with a new length, and never an attribute.
     fn settle_data(&mut self, inode: u64) {
-        let of = |disk: &Disk| {
-            let file = disk.inodes.get(&inode)?;
-            Some((file.content.length(), file.modified_ns, file.changed_ns))
-        };
+        let of =
+            |disk: &Disk| disk.inodes.get(&inode).map(|file| (file.content.length(), file.times));
         let before = of(&self.durable);
         self.settle(|change| {
             change.inode() == Some(inode) && !matches!(change, Change::SetTag { .. })
         });
-        if let (Some((length, modified_ns, changed_ns)), Some(file)) =
-            (before, self.durable.inodes.get_mut(&inode))
+        if let (Some((length, times)), Some(file)) = (before, self.durable.inodes.get_mut(&inode))
             && file.content.length() == length
         {
-            (file.modified_ns, file.changed_ns) = (modified_ns, changed_ns);
+            file.times = times;
+        } else {
+            self.settle_times(inode);
         }
     }
 
-    /// A machine that may be found after a power cut here, booted again.
-    pub fn image(&self, random: &mut Random, damage: Damage) -> SimHost {
-        let mut disk = self.durable.clone();
+    /// What survives one power cut here.
+    pub fn survival(&self, random: &mut Random, damage: Damage) -> Survival {
         let choice = self.choice(random);
-        for (index, logged) in self.pending.iter().enumerate() {
-            if !choice.keeps(index as u64, &logged.change, random) {
-                continue;
+        let fates = (0..).zip(&self.pending).map(|(index, logged)| {
+            if !choice.keeps(index, &logged.change, random) {
+                return Fate::Dropped;
             }
             match &logged.change {
-                Change::Write { inode, offset, data } if damage.torn && random.chance(1, 6) => {
-                    for (offset, data) in survivors(*offset, data, random, damage) {
-                        let sector = Change::Write { inode: *inode, offset, data };
-                        disk.apply(&sector, logged.at_ns);
+                Change::Write { offset, data, .. } if damage.torn && random.chance(1, 6) => {
+                    Fate::Torn(survivors(*offset, data, random, damage))
+                }
+                _ => Fate::Kept,
+            }
+        });
+        Survival { fates: fates.collect(), old_times: random.chance(1, 2) }
+    }
+
+    /// The machine that is found when just this survived, booted again.
+    pub fn image_of(&self, survival: &Survival) -> SimHost {
+        let mut disk = self.durable.clone();
+        for (logged, fate) in self.pending.iter().zip(&survival.fates) {
+            match (fate, &logged.change) {
+                (Fate::Dropped, _) => {}
+                (Fate::Torn(sectors), Change::Write { inode, .. }) => {
+                    for (offset, data) in sectors {
+                        let (inode, offset, data) = (*inode, *offset, Arc::clone(data));
+                        disk.apply(&Change::Write { inode, offset, data }, logged.at_ns);
                     }
                 }
-                change => disk.apply(change, logged.at_ns),
+                (_, change) => disk.apply(change, logged.at_ns),
             }
         }
-        if random.chance(1, 2) {
+        if survival.old_times {
             self.forget_times(&mut disk);
         }
         disk.drop_unreachable();
@@ -152,12 +196,16 @@ impl CrashPoint {
         SimHost::of(machine)
     }
 
+    /// A machine that may be found after a power cut here.
+    pub fn image(&self, random: &mut Random, damage: Damage) -> SimHost {
+        self.image_of(&self.survival(random, damage))
+    }
+
     /// Leaves new data under the times that were durable.
     fn forget_times(&self, disk: &mut Disk) {
         for (inode, file) in &mut disk.inodes {
             if let Some(before) = self.durable.inodes.get(inode) {
-                file.modified_ns = before.modified_ns;
-                file.changed_ns = before.changed_ns;
+                file.times = before.times;
             }
         }
     }

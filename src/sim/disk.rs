@@ -86,8 +86,39 @@ pub(super) struct Inode {
     pub(super) content: Content,
     pub(super) tag: Option<Arc<[u8]>>,
     pub(super) ownership: Ownership,
-    pub(super) modified_ns: i128,
-    pub(super) changed_ns: i128,
+    pub(super) times: Times,
+}
+
+/// Times of a file; none where nothing has happened yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Times {
+    modified_ns: Option<i128>,
+    changed_ns: Option<i128>,
+}
+
+impl Times {
+    fn at(at_ns: i128) -> Self {
+        let ticked = Some(at_ns - at_ns % TICK_NS);
+        Self { modified_ns: ticked, changed_ns: ticked }
+    }
+
+    /// The times after an operation.
+    pub(super) fn note(&mut self, change: &Change, at_ns: i128) {
+        let now = Self::at(at_ns);
+        if change.is_data() {
+            *self = now;
+        } else if matches!(change, Change::SetTag { .. }) {
+            self.changed_ns = now.changed_ns;
+        }
+    }
+
+    /// These, and those of `older` where there are none.
+    pub(super) fn or(self, older: Self) -> Self {
+        Self {
+            modified_ns: self.modified_ns.or(older.modified_ns),
+            changed_ns: self.changed_ns.or(older.changed_ns),
+        }
+    }
 }
 
 /// What a name stands for.
@@ -128,15 +159,13 @@ impl Disk {
 
     /// Applies one operation at a time of the clock. Syncs change nothing that can be read.
     pub(super) fn apply(&mut self, change: &Change, at_ns: i128) {
-        let ticked = at_ns - at_ns % TICK_NS;
         match change {
             Change::Create { inode, ownership } => {
                 let file = Inode {
                     content: Content::default(),
                     tag: None,
                     ownership: *ownership,
-                    modified_ns: ticked,
-                    changed_ns: ticked,
+                    times: Times::at(at_ns),
                 };
                 self.inodes.insert(*inode, file);
             }
@@ -155,7 +184,7 @@ impl Disk {
             }
             _ => {
                 if let Some(file) = change.inode().and_then(|inode| self.inodes.get_mut(&inode)) {
-                    file.apply(change, ticked);
+                    file.apply(change, at_ns);
                 }
             }
         }
@@ -179,21 +208,15 @@ impl Disk {
 }
 
 impl Inode {
-    fn apply(&mut self, change: &Change, ticked: i128) {
+    fn apply(&mut self, change: &Change, at_ns: i128) {
         match change {
             Change::Write { offset, data, .. } => self.content.write(data, *offset),
             Change::SetLength { length, .. } => self.content.set_length(*length),
             Change::Discard { extent, .. } => self.content.discard(*extent),
-            Change::SetTag { tag, .. } => {
-                self.tag.clone_from(tag);
-                self.changed_ns = ticked;
-            }
+            Change::SetTag { tag, .. } => self.tag.clone_from(tag),
             _ => {}
         }
-        if change.is_data() {
-            self.modified_ns = ticked;
-            self.changed_ns = ticked;
-        }
+        self.times.note(change, at_ns);
     }
 
     pub(super) fn stamp(&self, device: u64, inode: u64) -> Stamp {
@@ -202,8 +225,8 @@ impl Inode {
             file_system: 7,
             inode,
             length: self.content.length(),
-            modified_ns: self.modified_ns,
-            changed_ns: self.changed_ns,
+            modified_ns: self.times.modified_ns.unwrap_or(0),
+            changed_ns: self.times.changed_ns.unwrap_or(0),
         }
     }
 }

@@ -1,6 +1,5 @@
 //! The simulated machine as the core sees it. What only tests may do to it stands in `control`.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -144,11 +143,14 @@ impl Host for SimHost {
         }
     }
 
-    fn names(&self, folder: &Path) -> Result<Vec<OsString>> {
-        let mut machine = self.machine();
-        machine.check(folder, "listing", Calls::Reads)?;
-        let below = machine.now.names.keys().filter(|path| path.parent() == Some(folder));
-        Ok(below.filter_map(|path| path.file_name().map(OsString::from)).collect())
+    fn folders(&self, folder: &Path) -> Vec<PathBuf> {
+        let machine = self.machine();
+        let below = machine
+            .now
+            .names
+            .iter()
+            .filter(|(path, entry)| path.parent() == Some(folder) && **entry == Entry::Folder);
+        below.map(|(path, _)| path.clone()).collect()
     }
 
     fn sync_folder(&self, folder: &Path) -> Result<()> {

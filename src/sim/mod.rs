@@ -39,7 +39,7 @@ mod random;
 mod tests;
 mod watch;
 
-pub use crash::{CrashPoint, Damage};
+pub use crash::{CrashPoint, Damage, Survival};
 pub use disk::Change;
 pub use failure::{Calls, Failure};
 pub use host::SimHost;

@@ -129,6 +129,13 @@ fn the_tag_and_the_times_need_a_full_sync() {
     assert!(seen.iter().any(|state| state.0));
     file.sync_all().unwrap();
     assert_eq!(outcomes(&host, WHOLE, state), BTreeSet::from([(true, false, 2)]));
+    host.wait_ns(50_000_000);
+    file.write_at(&[3; 100], 0).unwrap();
+    file.sync().unwrap();
+    file.sync_all().unwrap();
+    let newest = file.stamp().unwrap().changed_ns;
+    let times = |image: &SimHost| image.find(&path()).unwrap().unwrap().stamp.changed_ns;
+    assert_eq!(outcomes(&host, WHOLE, times), BTreeSet::from([newest]), "saved by the second sync");
 }
 
 #[test]
