@@ -1,4 +1,23 @@
-//! Mirror a file or device, split the mirror, and restore the source from it while it stays split.
+//! Mirror a file or block device, split the mirror, and restore the source from it **while it stays split**.
+//!
+//! A *mirror* receives every update of its *source*. *Split*, it is a point-in-time copy. When the source is later
+//! corrupted, it is restored from the mirror, and nothing is ever written to the mirror, during the restore or after:
+//! the good copy can be used again.
+//!
+//! The modules, from the outside in; each uses only those below it (a test checks that):
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `bindings` | the Python module `splitmirror._core` (feature `python`) |
+//! | [`pair`] | the verbs: create, establish, split, restore, … |
+//! | [`volume`] | the controller: where a read or a write goes |
+//! | [`engine`], [`catalog`], [`tracker`] | copying; what is durable; who else wrote |
+//! | [`state`], [`bitmap`] | what is legal when; sets of blocks |
+//! | [`area`] | files, devices and the machine they are on |
+//! | [`units`], [`error`] | bytes and blocks; what can go wrong |
+//!
+//! A write enters at [`volume::Volume::write`]; read on there.
+
 pub mod area;
 pub mod bitmap;
 pub mod catalog;
@@ -11,3 +30,25 @@ pub mod state;
 pub mod tracker;
 pub mod units;
 pub mod volume;
+
+#[cfg(feature = "python")]
+mod bindings;
+
+/// The Rust core of splitmirror; use the package `splitmirror`, not this module.
+#[cfg(feature = "python")]
+#[pyo3::pymodule(gil_used = true)]
+mod _core {
+    #[pymodule_export]
+    use crate::bindings::{
+        CancelToken, MirrorView, Pair, Plan, doctor, drain_log, history, list_pairs, status,
+        version,
+    };
+
+    #[pymodule_init]
+    fn init(_module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+        crate::bindings::install();
+        // Forks are counted from here on.
+        crate::area::forks_seen();
+        Ok(())
+    }
+}

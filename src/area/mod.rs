@@ -10,6 +10,7 @@
 
 mod access;
 mod device;
+mod doctor;
 mod file;
 mod fork;
 mod host;
@@ -23,6 +24,7 @@ mod users;
 mod watch;
 
 pub use access::{Reader, Writer};
+pub use doctor::{Check, examine};
 pub use fork::forks_seen;
 pub use host::{Access, Found, Host, Kind, Lock, Ownership};
 pub use linux::Linux;

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::Pair;
 use crate::area::Order;
-use crate::catalog::{CleanMark, MapKind};
+use crate::catalog::{CleanMark, Epoch, MapKind};
 use crate::error::Result;
 use crate::state::{Mode, State};
 use crate::tracker::closed;
@@ -53,13 +53,12 @@ impl Pair {
         let clean = self.clean_mark(&source)?;
         let length = stamp.length;
         let synchronized = self.volume.look(|phase| matches!(phase.side, Side::Synchronized(_)));
+        let epoch = source.epoch_seen(record.volume_id, record.epoch);
         let mut catalog = self.volume.catalog();
         catalog.commit_with(&[(MapKind::Dirty, self.volume.dirty())], |record| {
             record.open_for_writing = false;
             record.clean = clean;
-            if let Some(next) = record.epoch.next.take() {
-                record.epoch.current = next;
-            }
+            record.epoch = Epoch { current: epoch, next: None };
             if let Some(stamp) = mirror_stamp {
                 record.mirror.stamp = stamp;
             }

@@ -13,7 +13,7 @@ use super::plan::{Plan, space_needed};
 use super::report::{CopyReport, EstablishReport, PairNow, outside_writes};
 use crate::area::{Access, Kind, Order, Writer};
 use crate::bitmap::Bitmap;
-use crate::catalog::{Established, MapKind};
+use crate::catalog::{Epoch, Established, MapKind};
 use crate::engine::{Control, CopyPlan, CopyStats};
 use crate::error::{Error, Result};
 use crate::state::{Condition, Consistency, Method, Reason, State, Verb};
@@ -272,7 +272,8 @@ impl Pair {
             if !session {
                 record.open_for_writing = false;
                 record.clean = None;
-                record.epoch.current = record.epoch.next.take().unwrap_or(record.epoch.current);
+                let current = source.epoch_seen(record.volume_id, record.epoch);
+                record.epoch = Epoch { current, next: None };
             }
         })?;
         Ok(length)

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use super::{Phase, Source, Volume};
 use crate::area::Order;
+use crate::catalog::Epoch;
 use crate::error::Result;
 use crate::tracker::Tag;
 
@@ -22,12 +23,13 @@ impl Volume {
         }
         source.writer()?;
         source.tracker().expect_own_writes();
-        let next = catalog.record().epoch.current + 1;
+        let (volume, known) = (catalog.record().volume_id, catalog.record().epoch);
+        let (seen, next) = (source.epoch_seen(volume, known), source.epoch_after(volume, known));
         if self.host.keeps(Order::IntentBeforeWrite) {
             let committed = catalog.commit(|record| {
                 record.open_for_writing = true;
                 record.clean = None;
-                record.epoch.next = Some(next);
+                record.epoch = Epoch { current: seen, next: Some(next) };
             });
             if let Err(error) = committed {
                 // The catalog cannot take the intent. The write must not fail for that (I8): the source's epoch goes

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
+use uuid::Uuid;
+
 use crate::area::{Access, Host, Reader, Stamp, Writer};
+use crate::catalog::Epoch;
 use crate::error::{Error, Result};
 use crate::state::{Mode, Reason};
 use crate::tracker::{Tag, Tracker};
@@ -60,6 +63,28 @@ impl Source {
     /// The tag it carries, or `None` where none can be kept.
     pub fn tag(&self) -> Result<Option<Tag>> {
         Ok(read_tag(&self.reader)?.flatten())
+    }
+
+    /// The newest epoch whose writes a pair with this record has seen: the one that the source carries, when it is
+    /// one that the record knows of. After a crash that may be the current one although the next was announced.
+    pub fn epoch_seen(&self, volume: Uuid, known: Epoch) -> u64 {
+        match self.tag() {
+            Ok(Some(Tag::Source { volume: theirs, epoch }))
+                if theirs == volume && (epoch == known.current || Some(epoch) == known.next) =>
+            {
+                epoch
+            }
+            _ => known.current,
+        }
+    }
+
+    /// An epoch that the source has never had.
+    pub fn epoch_after(&self, volume: Uuid, known: Epoch) -> u64 {
+        let carried = match self.tag() {
+            Ok(Some(Tag::Source { volume: theirs, epoch })) if theirs == volume => epoch,
+            _ => 0,
+        };
+        carried.max(known.current).max(known.next.unwrap_or(0)) + 1
     }
 
     /// Sets the tag, durably, without that being taken for the work of others. `false`: none can be kept here.

@@ -1,0 +1,21 @@
+//! The Python module `splitmirror._core`: arguments in, detach from the interpreter, call, results and errors out.
+//!
+//! No logic lives here. No thread that copies or serves ever touches the interpreter: progress, cancellation and
+//! signals are looked after by the calling thread ([`run`]), log records wait in a bounded queue ([`log_queue`]).
+
+mod arguments;
+mod buffers;
+mod errors;
+mod functions;
+mod log_queue;
+mod pair;
+mod run;
+mod tokens;
+mod verbs;
+mod view;
+
+pub(crate) use functions::{doctor, drain_log, history, list_pairs, status, version};
+pub(crate) use log_queue::install;
+pub(crate) use pair::Pair;
+pub(crate) use tokens::{CancelToken, Plan};
+pub(crate) use view::MirrorView;

@@ -1,0 +1,262 @@
+//! The class `_core.Pair`: opening, closing, attributes, and bytes. The verbs are in `verbs`.
+
+use std::os::unix::ffi::OsStrExt;
+
+use numpy::PyArray1;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use super::arguments::{ByteCount, PathArgument, mode, names};
+use super::buffers::{Memory, with_stable_bytes};
+use super::functions::host;
+use super::view::MirrorView;
+use crate::error::{Error, Result};
+use crate::pair::{AdoptOptions, CreateOptions, OpenOptions};
+use crate::units::BlockSize;
+use crate::volume::Settings;
+
+/// A source and its mirror, open.
+#[pyclass(frozen, module = "splitmirror._core")]
+#[derive(Debug)]
+pub(crate) struct Pair(pub(super) crate::pair::Pair);
+
+/// Reads that are larger are refused: a mistake, or a case for `readinto`.
+const READ_BYTES_MAX: u64 = 1 << 40;
+
+impl Pair {
+    /// Reads up to `size` bytes into a new object.
+    fn read_bytes<'py>(
+        py: Python<'py>,
+        size: ByteCount,
+        available: Result<u64>,
+        offset: ByteCount,
+        read: impl FnOnce(&mut [u8], u64) -> Result<usize> + Send,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let room = available?.saturating_sub(offset.0).min(size.0);
+        if room > READ_BYTES_MAX {
+            return Err(Error::argument(
+                "size",
+                "more than 1 TiB at once; read less, or use readinto",
+            )
+            .into());
+        }
+        let bytes = py.detach(|| {
+            let mut buffer = vec![0u8; room as usize];
+            let count = read(&mut buffer, offset.0)?;
+            buffer.truncate(count);
+            Ok::<_, Error>(buffer)
+        })?;
+        Ok(PyBytes::new(py, &bytes))
+    }
+
+    fn read_into(
+        py: Python<'_>,
+        buffer: &Bound<'_, PyAny>,
+        offset: ByteCount,
+        read: impl FnOnce(&mut [u8], u64) -> Result<usize> + Send,
+    ) -> PyResult<usize> {
+        let memory = Memory::of(buffer, true)?;
+        let place = memory.place();
+        let count = py.detach(|| {
+            // Through memory of our own: the interpreter's may be looked at by others meanwhile.
+            let mut bytes = vec![0u8; place.length()];
+            let count = read(&mut bytes, offset.0)?;
+            place.fill(bytes.get(..count).unwrap_or_default());
+            Ok::<_, Error>(count)
+        })?;
+        Ok(count)
+    }
+}
+
+#[pymethods]
+impl Pair {
+    /// Make a pair of a source and a mirror; nothing is copied before establish().
+    #[staticmethod]
+    #[pyo3(signature = (source, mirror, *, mode="shared", block_size=ByteCount(65536), overwrite=false, catalog=None))]
+    fn create(
+        py: Python<'_>,
+        source: PathArgument,
+        mirror: PathArgument,
+        mode: &str,
+        block_size: ByteCount,
+        overwrite: bool,
+        catalog: Option<PathArgument>,
+    ) -> PyResult<Self> {
+        let options = CreateOptions {
+            mode: self::mode(mode)?,
+            block_size: BlockSize::new(block_size.0)?,
+            overwrite,
+            catalog: catalog.map(|path| path.0),
+            settings: Settings::default(),
+        };
+        Ok(Self(py.detach(|| crate::pair::Pair::create(host(), &source.0, &mirror.0, options))?))
+    }
+
+    /// Open the pair of a mirror.
+    #[staticmethod]
+    #[pyo3(signature = (mirror, *, source=None, catalog=None))]
+    fn open(
+        py: Python<'_>,
+        mirror: PathArgument,
+        source: Option<PathArgument>,
+        catalog: Option<PathArgument>,
+    ) -> PyResult<Self> {
+        let options = OpenOptions {
+            catalog: catalog.map(|path| path.0),
+            source: source.map(|path| path.0),
+            settings: Settings::default(),
+        };
+        Ok(Self(py.detach(|| crate::pair::Pair::open(host(), &mirror.0, options))?))
+    }
+
+    /// Make a pair of a mirror that holds a point in time already.
+    #[staticmethod]
+    #[pyo3(signature = (mirror, source, *, catalog=None, block_size=ByteCount(65536), mode="shared", accept=None))]
+    fn adopt(
+        py: Python<'_>,
+        mirror: PathArgument,
+        source: PathArgument,
+        catalog: Option<PathArgument>,
+        block_size: ByteCount,
+        mode: &str,
+        accept: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let options = AdoptOptions {
+            catalog: catalog.map(|path| path.0),
+            block_size: BlockSize::new(block_size.0)?,
+            mode: self::mode(mode)?,
+            accept: names(&accept)?,
+            settings: Settings::default(),
+        };
+        Ok(Self(py.detach(|| crate::pair::Pair::adopt(host(), &mirror.0, &source.0, options))?))
+    }
+
+    /// Read up to size bytes of the source from an offset; fewer only at its end.
+    fn read<'py>(
+        &self,
+        py: Python<'py>,
+        offset: ByteCount,
+        size: ByteCount,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let volume = self.0.volume()?;
+        Self::read_bytes(py, size, volume.length(), offset, |buffer, offset| {
+            volume.read(buffer, offset)
+        })
+    }
+
+    /// Read from an offset of the source into a buffer; the number of bytes.
+    fn readinto(
+        &self,
+        py: Python<'_>,
+        offset: ByteCount,
+        buffer: &Bound<'_, PyAny>,
+    ) -> PyResult<usize> {
+        let volume = self.0.volume()?;
+        Self::read_into(py, buffer, offset, |buffer, offset| volume.read(buffer, offset))
+    }
+
+    /// Write a buffer at an offset of the source, and of the mirror while it is synchronized.
+    fn write(&self, offset: ByteCount, data: &Bound<'_, PyAny>) -> PyResult<usize> {
+        let volume = self.0.volume()?;
+        Ok(with_stable_bytes(data, |bytes| volume.write(bytes, offset.0).map(|()| bytes.len()))??)
+    }
+
+    /// Put everything written so far on stable storage.
+    fn flush(&self, py: Python<'_>) -> PyResult<()> {
+        let volume = self.0.volume()?;
+        Ok(py.detach(|| volume.flush())?)
+    }
+
+    /// Read up to size bytes of the split mirror from an offset.
+    fn mirror_read<'py>(
+        &self,
+        py: Python<'py>,
+        offset: ByteCount,
+        size: ByteCount,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let read = |buffer: &mut [u8], offset: u64| self.0.read_mirror(buffer, offset);
+        read(&mut [], 0)?;
+        Self::read_bytes(py, size, self.0.mirror_length(), offset, read)
+    }
+
+    /// Read from an offset of the split mirror into a buffer; the number of bytes.
+    fn mirror_readinto(
+        &self,
+        py: Python<'_>,
+        offset: ByteCount,
+        buffer: &Bound<'_, PyAny>,
+    ) -> PyResult<usize> {
+        Self::read_into(py, buffer, offset, |buffer, offset| self.0.read_mirror(buffer, offset))
+    }
+
+    /// Map the split mirror read-only.
+    fn mirror_view(&self, py: Python<'_>) -> PyResult<MirrorView> {
+        Ok(MirrorView(py.detach(|| self.0.mirror_view())?))
+    }
+
+    /// Bytes of the source now.
+    fn source_length(&self, py: Python<'_>) -> PyResult<u64> {
+        let volume = self.0.volume()?;
+        Ok(py.detach(|| volume.length())?)
+    }
+
+    /// Bytes of the source that the mirror holds.
+    fn mirror_length(&self) -> PyResult<u64> {
+        Ok(self.0.mirror_length()?)
+    }
+
+    /// One entry a block: 0 same, 1 changed since the point, 2 still to be restored, 255 not known.
+    fn block_map<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<u8>>> {
+        Ok(PyArray1::from_vec(py, py.detach(|| self.0.block_map())?))
+    }
+
+    /// End the use of the pair; again does nothing.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        Ok(py.detach(|| self.0.close())?)
+    }
+
+    #[getter]
+    fn closed(&self) -> bool {
+        self.0.is_closed()
+    }
+
+    #[getter]
+    fn source_path(&self) -> &[u8] {
+        self.0.source_path().as_os_str().as_bytes()
+    }
+
+    #[getter]
+    fn mirror_path(&self) -> &[u8] {
+        self.0.mirror_path().as_os_str().as_bytes()
+    }
+
+    #[getter]
+    fn catalog_path(&self) -> &[u8] {
+        self.0.catalog_folder().as_os_str().as_bytes()
+    }
+
+    #[getter]
+    fn block_size(&self) -> u64 {
+        self.0.record().block_size.bytes()
+    }
+
+    #[getter]
+    fn mode(&self) -> &'static str {
+        self.0.record().mode.name()
+    }
+
+    #[getter]
+    fn pair_id(&self) -> String {
+        self.0.record().pair_id.to_string()
+    }
+
+    #[getter]
+    fn state(&self) -> &'static str {
+        self.0.record().state.name()
+    }
+
+    #[getter]
+    fn conditions(&self) -> Vec<&'static str> {
+        self.0.record().conditions.names()
+    }
+}
