@@ -11,6 +11,7 @@ use super::host::SimHost;
 use super::machine::Machine;
 use super::random::Random;
 use crate::area::{Order, Ownership};
+use crate::units::PAGE_BYTES;
 
 impl Default for SimHost {
     fn default() -> Self {
@@ -31,8 +32,8 @@ impl SimHost {
         machine.log.clear();
     }
 
-    /// Lets another program make a file with these bytes, in folders made as needed; nothing is synced. A file
-    /// that exists is replaced by a new one, as `mv` does it.
+    /// Lets another program make a file with these bytes, in folders made as needed; nothing is synced. Pages of
+    /// zeros become holes. A file that exists is replaced by a new one, as `mv` does it.
     pub fn put(&self, path: &Path, bytes: &[u8]) {
         let mut machine = self.machine();
         for folder in path.ancestors().skip(1).collect::<Vec<_>>().into_iter().rev() {
@@ -44,8 +45,13 @@ impl SimHost {
         let inode = machine.new_inode();
         let ownership = Ownership { mode: 0o644, user: 0, group: 0 };
         machine.record(Change::Create { inode, ownership }, true);
-        if !bytes.is_empty() {
-            machine.record(Change::Write { inode, offset: 0, data: Arc::from(bytes) }, true);
+        machine.record(Change::SetLength { inode, length: bytes.len() as u64 }, true);
+        for (offset, page) in
+            (0..).step_by(PAGE_BYTES as usize).zip(bytes.chunks(PAGE_BYTES as usize))
+        {
+            if page.iter().any(|byte| *byte != 0) {
+                machine.record(Change::Write { inode, offset, data: Arc::from(page) }, true);
+            }
         }
         machine.record(Change::Link { path: path.to_path_buf(), inode }, true);
         if let Some(inode) = replaced {

@@ -4,10 +4,12 @@
 //! `SPLITMIRROR_CRASH_SEED`; a failure prints the seed, the position in the log and the sample, and
 //! the same seed finds it again.
 
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use splitmirror::sim::{Damage, Random, SimHost};
+use splitmirror::sim::{Damage, Random, SimHost, Survival};
 
 /// What a check says: nothing, or what does not hold.
 pub type Verdict = Result<(), String>;
@@ -30,7 +32,10 @@ fn number(name: &str) -> Option<u64> {
 #[derive(Debug, Clone, Default)]
 pub struct Figures {
     pub points: u64,
+    /// Sampled.
     pub images: u64,
+    /// Of them different ones, which were checked.
+    pub checked: u64,
     pub violation: Option<String>,
 }
 
@@ -39,12 +44,16 @@ impl Figures {
     pub fn add(&mut self, other: Self) {
         self.points += other.points;
         self.images += other.images;
+        self.checked += other.checked;
         self.violation = self.violation.take().or(other.violation);
     }
 
     /// Prints the figures and fails the test when something did not hold.
     pub fn assert_clean(&self, name: &str) {
-        println!("{name}: {} crash points, {} images", self.points, self.images);
+        println!(
+            "{name}: {} crash points, {} images ({} different)",
+            self.points, self.images, self.checked
+        );
         if let Some(violation) = &self.violation {
             panic!("{name}: after {} images: {violation}", self.images);
         }
@@ -56,6 +65,12 @@ impl Figures {
 /// Numbers of one image, the same for the same seed, whatever was tried before.
 fn random_of(position: usize, sample: u64) -> Random {
     Random::new(seed() ^ ((position as u64) << 32) ^ sample.wrapping_mul(0x9e37_79b9))
+}
+
+fn fingerprint(survival: &Survival) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    survival.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Runs a check; a panic in it is a violation too.
@@ -83,10 +98,17 @@ pub fn campaign(
         figures.points += 1;
         // Without anything pending all images are alike, up to the times.
         let samples = if point.pending() == 0 { samples.min(4) } else { samples };
+        // Few pending operations survive in few ways; what was checked once is not checked again.
+        let mut seen = HashSet::new();
         for sample in 0..samples {
             let mut random = random_of(position, sample);
-            let image = point.image(&mut random, Damage::default());
+            let survival = point.survival(&mut random, Damage::default());
             figures.images += 1;
+            if !seen.insert(fingerprint(&survival)) {
+                continue;
+            }
+            figures.checked += 1;
+            let image = point.image_of(&survival);
             if let Err(what) = caught(|| check(&image, position, &mut random)) {
                 figures.violation = Some(format!(
                     "{what}\n  power cut at position {position} (sample {sample}), before: {}\n  \

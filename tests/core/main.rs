@@ -2,3 +2,8 @@
 
 mod campaign;
 mod catalog;
+mod crash;
+mod model;
+mod recovery;
+mod stories;
+mod story;

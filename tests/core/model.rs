@@ -1,0 +1,114 @@
+//! What must hold at each position of a story's log: the states that may be found on disk, and with each of them
+//! the bytes that a side must then hold.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use splitmirror::state::State;
+
+/// Bytes of a file; shared, because most promises speak of the same ones.
+pub type Bytes = Arc<Vec<u8>>;
+
+/// The source of every story.
+pub fn source() -> PathBuf {
+    "/data/source".into()
+}
+
+/// Its mirror.
+pub fn mirror() -> PathBuf {
+    "/data/mirror".into()
+}
+
+/// The catalog's folder.
+pub fn catalog() -> PathBuf {
+    "/data/mirror.splitmirror".into()
+}
+
+/// One of the things that may be found.
+#[derive(Debug, Clone)]
+pub struct Promise {
+    /// The state on disk; `None`: there is no pair.
+    pub state: Option<State>,
+    /// Bytes of the mirror, where they are promised: always while split (I1).
+    pub mirror: Option<Bytes>,
+    /// Bytes of the source, where they are promised: everything was flushed and nothing is under way (I4).
+    pub source: Option<Bytes>,
+    /// A restore is pending; when it was resumed the source holds these bytes.
+    pub goal: Option<Bytes>,
+    /// Bytes of the goal that may also be older: written during the restore and not flushed.
+    pub loose: Vec<Range<usize>>,
+    /// The point has a seal.
+    pub sealed: bool,
+}
+
+impl Promise {
+    /// No pair.
+    pub fn nothing(source: &Bytes) -> Self {
+        Self {
+            state: None,
+            mirror: None,
+            source: Some(source.clone()),
+            goal: None,
+            loose: Vec::new(),
+            sealed: false,
+        }
+    }
+
+    /// The same with another state and nothing promised of the mirror.
+    pub fn in_state(&self, state: State) -> Self {
+        Self { state: Some(state), mirror: None, goal: None, sealed: false, ..self.clone() }
+    }
+
+    /// The same with the mirror's bytes.
+    pub fn with_mirror(self, mirror: &Bytes) -> Self {
+        Self { mirror: Some(mirror.clone()), ..self }
+    }
+
+    /// The same with the source's bytes, or nothing promised of it.
+    pub fn with_source(self, source: Option<&Bytes>) -> Self {
+        Self { source: source.cloned(), ..self }
+    }
+
+    /// The same with a restore that is to bring the source to these bytes.
+    pub fn with_goal(self, goal: &Bytes) -> Self {
+        Self { goal: Some(goal.clone()), source: None, ..self }
+    }
+}
+
+/// The promises of a story, by the position of the log from which on they hold.
+#[derive(Debug, Default)]
+pub struct Facts(BTreeMap<usize, Vec<Promise>>);
+
+impl Facts {
+    /// From `position` on, one of these may be found.
+    pub fn from(&mut self, position: usize, allowed: Vec<Promise>) {
+        self.0.insert(position, allowed);
+    }
+
+    /// What may be found at a position.
+    pub fn at(&self, position: usize) -> &[Promise] {
+        self.0.range(..=position).next_back().map_or(&[], |(_, allowed)| allowed)
+    }
+}
+
+/// Where two byte strings differ, for messages.
+pub fn difference(found: &[u8], wanted: &[u8]) -> String {
+    if found.len() != wanted.len() {
+        return format!("{} bytes instead of {}", found.len(), wanted.len());
+    }
+    let blocks: Vec<usize> = found
+        .chunks(4096)
+        .zip(wanted.chunks(4096))
+        .enumerate()
+        .filter(|(_, (found, wanted))| found != wanted)
+        .map(|(index, _)| index)
+        .collect();
+    format!("pages {blocks:?} differ")
+}
+
+/// The last part of a path, for messages.
+pub fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}

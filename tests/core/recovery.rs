@@ -1,0 +1,291 @@
+//! What is checked on a machine found after a power cut, and that the documented ways on lead to equal sides.
+
+use std::sync::Arc;
+
+use splitmirror::area::Host;
+use splitmirror::catalog::{Catalog, Record};
+use splitmirror::error::Error;
+use splitmirror::pair::{
+    EstablishOptions, OpenOptions, Pair, RestoreOptions, ResumeOptions, SplitOptions,
+};
+use splitmirror::sim::{Random, SimHost};
+use splitmirror::state::{Mode, State};
+use splitmirror::units::{Extent, subtracted};
+
+use crate::campaign::Verdict;
+use crate::model::{Promise, catalog, difference, mirror, source};
+use crate::story::{BLOCK, SETTINGS, Story, control};
+
+/// Everything that must hold on the machine found after a power cut at a position of a story.
+pub fn check(story: &Story, image: &SimHost, position: usize, random: &mut Random) -> Verdict {
+    let allowed = story.facts.at(position);
+    let record = match Catalog::peek(image, &catalog()) {
+        Ok(record) => Some(record),
+        Err(Error::CatalogMissing { .. }) => None,
+        Err(error) => return Err(format!("the catalog: {error}")),
+    };
+    let promises = matching(image, record.as_ref(), allowed)?;
+    match record {
+        None => Ok(()),
+        Some(record) => recover(image, story.mode, &record, &promises, 2, random),
+    }
+}
+
+/// The promises that the machine fulfils; at least one of them must be.
+fn matching(
+    image: &SimHost,
+    record: Option<&Record>,
+    allowed: &[Promise],
+) -> Result<Vec<Promise>, String> {
+    let state = record.map(|record| record.state);
+    let pending = record.is_some_and(|record| record.pending.is_some());
+    let root =
+        record.and_then(|record| record.point.as_ref()).and_then(|point| point.root.as_ref());
+    let mut why = Vec::new();
+    let mut found = Vec::new();
+    for promise in allowed {
+        let problem = if promise.state != state || promise.goal.is_some() != pending {
+            format!("the state is {state:?} (pending: {pending}), not {:?}", promise.state)
+        } else if promise.sealed && root.is_none() {
+            "the seal is not recorded".to_owned()
+        } else if let Some(what) = wrong(image, &mirror(), promise.mirror.as_deref()) {
+            format!("{state:?}: the mirror: {what}")
+        } else if let Some(what) = wrong(image, &source(), promise.source.as_deref()) {
+            format!("{state:?}: the source: {what}")
+        } else {
+            found.push(promise.clone());
+            continue;
+        };
+        why.push(problem);
+    }
+    if found.is_empty() { Err(why.join("; ")) } else { Ok(found) }
+}
+
+fn wrong(image: &SimHost, path: &std::path::Path, wanted: Option<&Vec<u8>>) -> Option<String> {
+    let wanted = wanted?;
+    if image.holds_bytes(path, wanted) {
+        return None;
+    }
+    Some(
+        image
+            .contents(path)
+            .map_or_else(|| "it is gone".into(), |found| difference(&found, wanted)),
+    )
+}
+
+fn open(image: &SimHost) -> Result<Pair, String> {
+    let host: Arc<dyn Host> = Arc::new(image.clone());
+    let options = OpenOptions { settings: SETTINGS, ..OpenOptions::default() };
+    Pair::open(host, &mirror(), options).map_err(|error| format!("open() failed: {error}"))
+}
+
+/// Opens what was found, does what the documentation says, and checks that source and mirror are then equal.
+/// `deep`: how many power cuts in all.
+fn recover(
+    image: &SimHost,
+    mode: Mode,
+    record: &Record,
+    promises: &[Promise],
+    deep: u32,
+    random: &mut Random,
+) -> Verdict {
+    let point = image.contents(&mirror()).unwrap_or_default();
+    let before = image.contents(&source());
+    let pair = open(image)?;
+    for (path, bytes) in [(mirror(), Some(&point)), (source(), before.as_ref())] {
+        if image.contents(&path).as_ref() != bytes {
+            return Err(format!("open() changed {} (I6)", path.display()));
+        }
+    }
+    covered(image, mode, &pair)?;
+    match (record.state, record.pending.is_some()) {
+        (State::Split, true) => resumed(image, &pair, promises)?,
+        (State::Split, false) => {
+            pair.restore(&RestoreOptions::default(), &control())
+                .map_err(|error| format!("restore() failed: {error}"))?;
+            equal(image)?;
+        }
+        _ => {
+            let options = EstablishOptions::default();
+            pair.establish(&options, &control())
+                .map_err(|error| format!("establish() failed: {error}"))?;
+            equal(image)?;
+            pair.split(&SplitOptions::default())
+                .map_err(|error| format!("split() failed: {error}"))?;
+            if image.contents(&source()) != before {
+                return Err("establish() changed the source (I6)".into());
+            }
+        }
+    }
+    if record.state == State::Split && !image.holds_bytes(&mirror(), &point) {
+        return Err("the split mirror was changed by a restore (I1)".into());
+    }
+    if promises.iter().all(|promise| promise.sealed) {
+        let scrubbed =
+            pair.scrub(&control()).map_err(|error| format!("scrub() failed: {error}"))?;
+        if !scrubbed.intact {
+            return Err("the seal does not hold".into());
+        }
+    }
+    if deep > 1 && random.chance(1, 3) {
+        return again(image, mode, record, promises, &point, random);
+    }
+    Ok(())
+}
+
+/// A second power cut, during the recovery or after it.
+fn again(
+    image: &SimHost,
+    mode: Mode,
+    record: &Record,
+    promises: &[Promise],
+    point: &[u8],
+    random: &mut Random,
+) -> Verdict {
+    let end = image.log_len();
+    let position = if random.chance(1, 3) { end } else { random.below(end as u64 + 1) as usize };
+    let found = image.crash(position, random);
+    let context = |what: String| {
+        let then = Catalog::peek(&found, &catalog()).ok();
+        format!(
+            "{what}\n  second power cut at {position} of {end}, before: {}\n  found first: {}\n  found then: {}",
+            image.describe(position),
+            brief(record),
+            then.as_ref().map(brief).unwrap_or_default()
+        )
+    };
+    let again = Catalog::peek(&found, &catalog()).map_err(|error| context(error.to_string()))?;
+    if record.state == State::Split {
+        if again.state != State::Split {
+            return Err(context(format!("the point is lost: {:?}", again.state)));
+        }
+        if !found.holds_bytes(&mirror(), point) {
+            return Err(context("the split mirror is not its point any more (I1)".into()));
+        }
+    }
+    if position == end {
+        if again.state != State::Split || again.pending.is_some() {
+            return Err(context(format!("what had returned is gone: {:?} (I4)", again.state)));
+        }
+        equal_or_goal(&found, promises).map_err(|what| context(format!("{what} (I4)")))?;
+    } else if again.state == State::Split && record.state != State::Split {
+        // The recovery had come to its split: the mirror is what the source was when it was established.
+        if !found.holds_bytes(&mirror(), &image.contents(&mirror()).unwrap_or_default()) {
+            return Err(context("split before the mirror was what it is to hold (I1)".into()));
+        }
+    }
+    let promises = if again.pending.is_some() && record.pending.is_none() {
+        let goal = Some(Arc::new(point.to_vec()));
+        vec![Promise { goal, ..Promise::nothing(&Arc::default()).with_source(None) }]
+    } else {
+        promises.iter().map(|promise| Promise { sealed: false, ..promise.clone() }).collect()
+    };
+    recover(&found, mode, &again, &promises, 1, random).map_err(context)
+}
+
+/// A record in a line, for messages.
+fn brief(record: &Record) -> String {
+    format!(
+        "{} {:?} epoch {:?}{}{}",
+        record.state.name(),
+        record.conditions.names(),
+        record.epoch,
+        if record.open_for_writing { ", open for writing" } else { "" },
+        if record.clean.is_some() { ", clean" } else { "" },
+    )
+}
+
+fn equal(image: &SimHost) -> Verdict {
+    if image.same_bytes(&source(), &mirror()) {
+        return Ok(());
+    }
+    let (left, right) = (image.contents(&source()), image.contents(&mirror()));
+    Err(format!(
+        "source and mirror are not equal: {}",
+        difference(&left.unwrap_or_default(), &right.unwrap_or_default())
+    ))
+}
+
+fn equal_or_goal(image: &SimHost, promises: &[Promise]) -> Verdict {
+    if promises.iter().any(|promise| promise.goal.is_some()) {
+        return reached(image, promises);
+    }
+    equal(image)
+}
+
+fn resumed(image: &SimHost, pair: &Pair, promises: &[Promise]) -> Verdict {
+    let receipt = pair
+        .resume_restore(&ResumeOptions::default(), &control())
+        .map_err(|error| format!("resume_restore() failed: {error}"))?;
+    if !receipt.complete {
+        return Err("resume_restore() left something out".into());
+    }
+    reached(image, promises)
+}
+
+/// Whether the source is what a restore was to bring, apart from bytes that were written and not flushed.
+fn reached(image: &SimHost, promises: &[Promise]) -> Verdict {
+    let found = image.contents(&source()).unwrap_or_default();
+    let mut why = Vec::new();
+    for promise in promises {
+        let Some(goal) = &promise.goal else { continue };
+        let (mut left, mut right) = (found.clone(), (**goal).clone());
+        for loose in &promise.loose {
+            // A partial write of a pending block may have been torn with the block's first bytes.
+            let whole = loose.start / BLOCK * BLOCK..loose.end.next_multiple_of(BLOCK);
+            for bytes in [&mut left, &mut right] {
+                let end = whole.end.min(bytes.len());
+                bytes[whole.start.min(end)..end].fill(0);
+            }
+        }
+        if left == right {
+            return Ok(());
+        }
+        why.push(difference(&left, &right));
+    }
+    Err(format!("the source is not what the restore was to bring: {}", why.join("; ")))
+}
+
+/// I2: each block in which the sides differ is in what a plan made now would look at; and after a power cut a plan
+/// of a shared source believes no bitmap.
+fn covered(image: &SimHost, mode: Mode, pair: &Pair) -> Verdict {
+    if image.inode(&source()).is_none() {
+        return Ok(());
+    }
+    let plan = pair.plan_establish(false).map_err(|error| format!("plan_establish(): {error}"))?;
+    let plan = plan.report();
+    if mode == Mode::Shared && plan.reason == "bitmap" {
+        return Err("a shared source is believed after a power cut (I2)".into());
+    }
+    let (left, right) = (image.contents(&source()), image.contents(&mirror()));
+    let (left, right) = (left.unwrap_or_default(), right.unwrap_or_default());
+    let differing: Vec<Extent> = (0..left.len().div_ceil(BLOCK))
+        .filter(|block| {
+            let range = |bytes: &[u8]| {
+                bytes.get(block * BLOCK..((block + 1) * BLOCK).min(bytes.len())).map(<[u8]>::to_vec)
+            };
+            range(&left) != range(&right)
+        })
+        .map(|block| Extent::new((block * BLOCK) as u64, BLOCK as u64))
+        .map(|extent| extent.intersect(Extent::new(0, left.len() as u64)))
+        .collect();
+    let missed: Vec<u64> = subtracted(&splitmirror::units::merged(differing), &plan.extents)
+        .iter()
+        .filter(|extent| !zeros(&left, &right, **extent))
+        .map(|extent| extent.offset / BLOCK as u64)
+        .collect();
+    if missed.is_empty() {
+        return Ok(());
+    }
+    Err(format!("blocks {missed:?} differ and are not in the plan '{}' (I2)", plan.reason))
+}
+
+/// A hole of the source beyond the mirror's end needs no copying: the new length brings it.
+fn zeros(left: &[u8], right: &[u8], extent: Extent) -> bool {
+    let range = extent.offset as usize..extent.end() as usize;
+    let part = |bytes: &[u8]| {
+        let end = range.end.min(bytes.len());
+        bytes.get(range.start.min(end)..end).is_none_or(|bytes| bytes.iter().all(|byte| *byte == 0))
+    };
+    part(left) && part(right)
+}

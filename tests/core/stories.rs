@@ -1,0 +1,195 @@
+//! The stories: together they run every verb, from every state it is legal in.
+
+use splitmirror::pair::RestoreOptions;
+
+use crate::story::{BLOCK, Story, Told};
+
+/// A story and its name.
+pub type Tale = (&'static str, fn(&mut Story) -> Told);
+
+/// Stories in which other programs write the source too.
+pub const SHARED: &[Tale] = &[
+    ("first", first),
+    ("native corruption", native_corruption),
+    ("lost source", lost_source),
+    ("ranges", ranges),
+    ("interrupted establish", interrupted_establish),
+    ("interrupted restore", interrupted_restore),
+    ("seal", seal),
+    ("again", again),
+    ("detach and adopt", detach_and_adopt),
+];
+
+/// Stories in which everything goes through the pair.
+pub const EXCLUSIVE: &[Tale] = &[
+    ("first", first),
+    ("written corruption", written_corruption),
+    ("sessions", sessions),
+    ("grow", grow),
+    ("interrupted establish", interrupted_establish),
+    ("interrupted restore", interrupted_restore),
+    ("again", again),
+];
+
+fn restore() -> RestoreOptions {
+    RestoreOptions::default()
+}
+
+fn full() -> RestoreOptions {
+    RestoreOptions { full: true, ..RestoreOptions::default() }
+}
+
+fn start(story: &mut Story) -> Told {
+    story.create()?;
+    story.establish()
+}
+
+/// A pair as most have it: made, mirrored, written, split, closed and opened.
+fn first(story: &mut Story) -> Told {
+    start(story)?;
+    story.writes(3)?;
+    story.flush()?;
+    story.writes(3)?;
+    story.split()?;
+    story.reopen()?;
+    story.writes(2)?;
+    story.close()
+}
+
+/// The source is corrupted by another program, restored, corrupted and restored again.
+fn native_corruption(story: &mut Story) -> Told {
+    start(story)?;
+    story.split()?;
+    story.native_writes(4, true)?;
+    story.restore(restore())?;
+    story.native_writes(3, false)?;
+    story.restore(restore())?;
+    let length = 20 * BLOCK + 77;
+    story.native_length(length, true)?;
+    story.restore(full())
+}
+
+/// The source is removed and comes back.
+fn lost_source(story: &mut Story) -> Told {
+    start(story)?;
+    story.split()?;
+    story.close()?;
+    story.native_remove()?;
+    story.open()?;
+    story.restore(restore())?;
+    story.reopen()
+}
+
+fn ranges(story: &mut Story) -> Told {
+    start(story)?;
+    story.split()?;
+    story.native_writes(6, true)?;
+    let block = BLOCK as u64;
+    let ranges = vec![(100, 3 * block), (9 * block, block), (15 * block + 5, 900)];
+    story.restore(RestoreOptions { ranges: Some(ranges), ..RestoreOptions::default() })?;
+    story.restore(restore())
+}
+
+/// The source is corrupted through the pair: the recorded changes are believed.
+fn written_corruption(story: &mut Story) -> Told {
+    start(story)?;
+    story.writes(3)?;
+    story.split()?;
+    story.writes(5)?;
+    story.flush()?;
+    story.restore(restore())?;
+    story.writes(4)?;
+    story.restore(restore())?;
+    story.reopen()?;
+    story.writes(4)?;
+    story.reopen()?;
+    story.restore(full())
+}
+
+/// Sessions that end cleanly are believed by the next one, whatever was cut in between.
+fn sessions(story: &mut Story) -> Told {
+    start(story)?;
+    story.reopen()?;
+    story.writes(2)?;
+    story.reopen()?;
+    story.writes(1)?;
+    story.split()?;
+    story.reopen()?;
+    story.writes(3)?;
+    story.reopen()?;
+    story.establish()?;
+    story.close()
+}
+
+fn grow(story: &mut Story) -> Told {
+    start(story)?;
+    story.grow()?;
+    story.flush()?;
+    story.split()?;
+    story.grow()?;
+    story.reopen()?;
+    story.establish()?;
+    story.writes(2)?;
+    story.split()?;
+    story.grow()?;
+    story.flush()?;
+    story.restore(restore())
+}
+
+/// Establish is called again until it has ended.
+fn interrupted_establish(story: &mut Story) -> Told {
+    story.create()?;
+    story.interrupted_establish(2)?;
+    story.reopen()?;
+    story.interrupted_establish(3)?;
+    story.writes(2)?;
+    story.interrupted_establish(1)?;
+    story.establish()?;
+    story.split()
+}
+
+/// A restore is interrupted, the application goes on writing, and it is resumed.
+fn interrupted_restore(story: &mut Story) -> Told {
+    start(story)?;
+    story.split()?;
+    story.writes(8)?;
+    story.flush()?;
+    story.interrupted_restore(restore(), 2)?;
+    story.write_pending(4 * BLOCK, BLOCK, true)?;
+    story.write_pending(11 * BLOCK + 100, 700, false)?;
+    story.write_pending(8 * BLOCK + 9, 2 * BLOCK, true)?;
+    story.reopen()?;
+    story.write_pending(13 * BLOCK, 50, false)?;
+    story.resume_restore()
+}
+
+fn seal(story: &mut Story) -> Told {
+    start(story)?;
+    story.split()?;
+    story.seal()?;
+    story.native_writes(2, true)?;
+    story.restore(restore())?;
+    story.reopen()?;
+    story.seal()
+}
+
+/// A new point every night.
+fn again(story: &mut Story) -> Told {
+    start(story)?;
+    story.split()?;
+    story.writes(3)?;
+    story.refresh()?;
+    story.writes(2)?;
+    story.establish()?;
+    story.writes(2)?;
+    story.split()
+}
+
+fn detach_and_adopt(story: &mut Story) -> Told {
+    start(story)?;
+    story.split()?;
+    story.detach()?;
+    story.adopt()?;
+    story.native_writes(3, true)?;
+    story.restore(restore())
+}
