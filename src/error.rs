@@ -192,6 +192,11 @@ impl Error {
         Self::Argument { argument, problem: problem.into() }
     }
 
+    /// Bytes that no file can address.
+    pub fn beyond_files(offset: u64, length: u64) -> Self {
+        Self::Range { offset, length, limit: i64::MAX as u64 }
+    }
+
     /// The operating system's number for it, where there is one.
     pub fn errno(&self) -> Option<i32> {
         match self {

@@ -6,10 +6,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
-
 /// One page: the unit in which differences inside a block are written, and the smallest block.
 pub const PAGE_BYTES: u64 = 4096;
+
+/// The last offset that a file can have.
+pub const OFFSET_MAX: u64 = i64::MAX as u64;
 
 /// A run of bytes in an area.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -59,13 +60,10 @@ impl Extent {
         Self::between(self.offset.max(other.offset), self.end().min(other.end()))
     }
 
-    /// Refuses what no file can address: Linux file offsets are signed 64-bit numbers.
-    pub fn checked(offset: u64, length: u64) -> Result<Self> {
-        let limit = i64::MAX as u64;
-        match offset.checked_add(length) {
-            Some(end) if end <= limit => Ok(Self { offset, length }),
-            _ => Err(Error::Range { offset, length, limit }),
-        }
+    /// `None` for what no file can address: Linux file offsets are signed 64-bit numbers.
+    pub fn checked(offset: u64, length: u64) -> Option<Self> {
+        let end = offset.checked_add(length)?;
+        (end <= OFFSET_MAX).then_some(Self { offset, length })
     }
 
     /// Cuts the extent at every multiple of `unit` bytes.
@@ -189,16 +187,10 @@ impl BlockSize {
     /// The largest block.
     pub const MAX: Self = Self(4 * 1024 * 1024);
 
-    /// Checks a number of bytes.
-    pub fn new(bytes: u64) -> Result<Self> {
-        if bytes.is_power_of_two() && (PAGE_BYTES..=Self::MAX.0).contains(&bytes) {
-            Ok(Self(bytes))
-        } else {
-            Err(Error::argument(
-                "block_size",
-                format!("{bytes} is not a power of two between 4096 (4 KiB) and 4194304 (4 MiB)"),
-            ))
-        }
+    /// `None` when the number of bytes is not a power of two from 4 KiB to 4 MiB.
+    pub fn new(bytes: u64) -> Option<Self> {
+        (bytes.is_power_of_two() && (PAGE_BYTES..=Self::MAX.0).contains(&bytes))
+            .then_some(Self(bytes))
     }
 
     /// Bytes in a block.
@@ -246,9 +238,9 @@ impl BlockSize {
 }
 
 impl TryFrom<u64> for BlockSize {
-    type Error = Error;
-    fn try_from(bytes: u64) -> Result<Self> {
-        Self::new(bytes)
+    type Error = &'static str;
+    fn try_from(bytes: u64) -> Result<Self, Self::Error> {
+        Self::new(bytes).ok_or("not a power of two between 4096 (4 KiB) and 4194304 (4 MiB)")
     }
 }
 
@@ -309,15 +301,15 @@ mod tests {
     #[test]
     fn block_sizes_out_of_range_are_refused() {
         for bad in [0, 1, 512, 2048, 5000, 8 * 1024 * 1024, u64::MAX] {
-            assert!(BlockSize::new(bad).is_err(), "{bad}");
+            assert!(BlockSize::new(bad).is_none(), "{bad}");
         }
-        assert!(BlockSize::new(4096).is_ok() && BlockSize::new(4 << 20).is_ok());
+        assert!(BlockSize::new(4096).is_some() && BlockSize::new(4 << 20).is_some());
     }
 
     #[test]
     fn offsets_that_no_file_can_address_are_refused() {
-        assert!(Extent::checked(u64::MAX, 1).is_err());
-        assert!(Extent::checked(i64::MAX as u64, 1).is_err());
-        assert!(Extent::checked(i64::MAX as u64, 0).is_ok());
+        assert!(Extent::checked(u64::MAX, 1).is_none());
+        assert!(Extent::checked(i64::MAX as u64, 1).is_none());
+        assert!(Extent::checked(i64::MAX as u64, 0).is_some());
     }
 }

@@ -228,8 +228,7 @@ impl Medium for OpenFile {
         // ext4, xfs, btrfs, tmpfs: where this was tried.
         const KNOWN: [i64; 4] = [0xEF53, 0x5846_5342, 0x9123_683E, 0x0102_1994];
         self.kind == Kind::File
-            && rustix::fs::fstatfs(&self.file)
-                .is_ok_and(|found| KNOWN.contains(&(found.f_type as i64)))
+            && rustix::fs::fstatfs(&self.file).is_ok_and(|found| KNOWN.contains(&found.f_type))
     }
 
     fn watch(self: Arc<Self>) -> Option<Box<dyn Watch>> {

@@ -8,6 +8,12 @@
 //!
 //! This folder is the only place that calls the operating system.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "this folder is the door to files and devices that the rest of the crate must use"
+)]
+
 mod access;
 mod device;
 mod doctor;

@@ -11,6 +11,7 @@ use serde_json::json;
 use super::errors::raise;
 use crate::error::{Error, Result};
 use crate::state::{Consistency, Mode};
+use crate::units::BlockSize;
 
 /// A path given as str, bytes or os.PathLike.
 pub(crate) struct PathArgument(pub(super) PathBuf);
@@ -93,4 +94,11 @@ pub(super) fn consistency(name: Option<&str>) -> Result<Option<Consistency>> {
             format!("'{other}' is none of 'application', 'flushed' and 'crash'"),
         )),
     }
+}
+
+pub(super) fn block_size(bytes: ByteCount) -> Result<BlockSize> {
+    BlockSize::new(bytes.0).ok_or_else(|| {
+        let limits = "a power of two between 4096 (4 KiB) and 4194304 (4 MiB)";
+        Error::argument("block_size", format!("{} is not {limits}", bytes.0))
+    })
 }

@@ -6,13 +6,12 @@ use numpy::PyArray1;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use super::arguments::{ByteCount, PathArgument, mode, names};
+use super::arguments::{ByteCount, PathArgument, block_size, mode, names};
 use super::buffers::{Memory, with_stable_bytes};
 use super::functions::host;
 use super::view::MirrorView;
 use crate::error::{Error, Result};
 use crate::pair::{AdoptOptions, CreateOptions, OpenOptions};
-use crate::units::BlockSize;
 use crate::volume::Settings;
 
 /// A source and its mirror, open.
@@ -84,7 +83,7 @@ impl Pair {
     ) -> PyResult<Self> {
         let options = CreateOptions {
             mode: self::mode(mode)?,
-            block_size: BlockSize::new(block_size.0)?,
+            block_size: self::block_size(block_size)?,
             overwrite,
             catalog: catalog.map(|path| path.0),
             settings: Settings::default(),
@@ -123,7 +122,7 @@ impl Pair {
     ) -> PyResult<Self> {
         let options = AdoptOptions {
             catalog: catalog.map(|path| path.0),
-            block_size: BlockSize::new(block_size.0)?,
+            block_size: self::block_size(block_size)?,
             mode: self::mode(mode)?,
             accept: names(&accept)?,
             settings: Settings::default(),

@@ -13,8 +13,7 @@ pub(crate) struct MirrorView(pub(super) crate::pair::MirrorView);
 
 #[pymethods]
 impl MirrorView {
-    /// # Safety
-    /// Called by the interpreter with a `view` that it owns.
+    // SAFETY: called by the interpreter alone, with a `view` that it owns.
     unsafe fn __getbuffer__(
         slf: Bound<'_, Self>,
         view: *mut ffi::Py_buffer,

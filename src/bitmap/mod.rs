@@ -19,7 +19,7 @@ pub struct Bitmap {
 /// The bits of word `index` that belong to `run`.
 const fn mask(run: BlockRun, index: u64) -> u64 {
     let start = index * WORD_BITS;
-    let first = if run.first > start { run.first - start } else { 0 };
+    let first = run.first.saturating_sub(start);
     let end = if run.end() < start + WORD_BITS { run.end() - start } else { WORD_BITS };
     let ones = end - first;
     (if ones == WORD_BITS { u64::MAX } else { (1 << ones) - 1 }) << first

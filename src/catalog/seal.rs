@@ -93,7 +93,7 @@ pub(super) fn read(host: &dyn Host, folder: &Path, root: &str) -> Result<Seal> {
     let (digests, rest) = digests.as_chunks::<DIGEST_BYTES>();
     let seal = Seal {
         block_size: BlockSize::new(number(0).unwrap_or(0))
-            .map_err(|_| corrupt("it is not a seal"))?,
+            .ok_or_else(|| corrupt("it is not a seal"))?,
         length: number(8).unwrap_or(0),
         digests: digests.to_vec(),
     };

@@ -20,4 +20,4 @@ pub use digest::block_digests;
 pub use piece::stripe_bytes;
 pub use plan::CopyPlan;
 pub use pool::Pool;
-pub use transfer::{Claim, CopyStats, Steps, Transfer, transfer};
+pub use transfer::{BlockCheck, Claim, CopyStats, Steps, Transfer, transfer};

@@ -19,6 +19,9 @@ pub struct Claim<'a> {
     pub guard: MutexGuard<'a, ()>,
 }
 
+/// Whether the bytes of a block, by its index, may be used.
+pub type BlockCheck<'a> = &'a (dyn Fn(u64, &[u8]) -> Result<()> + Sync);
+
 /// What the caller does round each piece.
 pub trait Steps: Sync {
     /// Locks a piece against other writers and says what of it is to be done. Marks that say "differs" are cleared
@@ -29,7 +32,7 @@ pub trait Steps: Sync {
     /// These pieces are on stable storage now.
     fn durable(&self, pieces: &[Extent]) -> Result<()>;
     /// Whether the bytes of a block may be used; called before they overwrite anything. `None`: not asked.
-    fn block_check(&self) -> Option<&(dyn Fn(u64, &[u8]) -> Result<()> + Sync)> {
+    fn block_check(&self) -> Option<BlockCheck<'_>> {
         None
     }
 }
@@ -216,7 +219,7 @@ fn check_blocks(
     job: &Transfer<'_>,
     extent: Extent,
     buffers: &mut Buffers,
-    check: &(dyn Fn(u64, &[u8]) -> Result<()> + Sync),
+    check: BlockCheck<'_>,
 ) -> Result<bool> {
     let whole = job.block_size.aligned_out(extent, job.from.length()?);
     let bytes = room(&mut buffers.from, whole.length);

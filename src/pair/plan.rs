@@ -34,7 +34,8 @@ pub(super) fn checked_ranges(ranges: &[(u64, u64)], limit: u64) -> Result<Vec<Ex
     }
     let mut checked = Vec::with_capacity(ranges.len());
     for (offset, length) in ranges {
-        let extent = Extent::checked(*offset, *length)?;
+        let beyond = || Error::beyond_files(*offset, *length);
+        let extent = Extent::checked(*offset, *length).ok_or_else(beyond)?;
         if extent.end() > limit {
             return Err(Error::Range { offset: *offset, length: *length, limit });
         }

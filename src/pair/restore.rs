@@ -11,15 +11,14 @@ use std::time::Instant;
 use super::Pair;
 use super::checks::{Risks, check_space};
 use super::plan::{Plan, space_needed};
-use super::report::{CopyReport, EXTENTS_MAX, PairNow, Receipt, outside_writes};
-use crate::area::{Kind, Order, Stamp};
-use crate::bitmap::Bitmap;
-use crate::catalog::{MapKind, MapRef, PendingRecord, SourceRecord};
-use crate::engine::{Control, CopyPlan, CopyStats};
-use crate::error::{Error, Result, shown};
-use crate::state::{Condition, Reason, Verb};
+use super::report::Receipt;
+use crate::area::Kind;
+use crate::catalog::SourceRecord;
+use crate::engine::{Control, CopyPlan};
+use crate::error::{Error, Result};
+use crate::state::{Reason, Verb};
 use crate::units::{BlockRun, Extent};
-use crate::volume::{Restoring, Source};
+use crate::volume::Source;
 
 /// How to restore.
 #[derive(Debug, Clone, Default)]
@@ -42,14 +41,6 @@ pub struct RestoreOptions {
     pub ignore_sidecars: bool,
     /// Protections that the caller overrides.
     pub accept: Vec<String>,
-}
-
-/// What the receipt compares afterwards.
-pub(super) struct Before {
-    pub(super) stamp: Stamp,
-    pub(super) root: Option<String>,
-    pub(super) length: Option<u64>,
-    pub(super) begun: Instant,
 }
 
 impl Pair {
@@ -126,19 +117,6 @@ impl Pair {
         }
     }
 
-    pub(super) fn before(&self, begun: Instant) -> Result<Before> {
-        let mirror = self.volume.frozen_mirror().ok_or(Error::Closed)?;
-        let length =
-            self.volume.source().ok().map(|source| source.reader().length()).transpose()?;
-        Ok(Before { stamp: mirror.stamp()?, root: self.root_now()?, length, begun })
-    }
-
-    /// The root digest over the seal as it is stored now.
-    fn root_now(&self) -> Result<Option<String>> {
-        self.volume.forget_seal();
-        Ok(self.volume.seal()?.map(|seal| seal.root()))
-    }
-
     fn check_target(&self, plan: &CopyPlan) -> Result<()> {
         let mirror = self.volume.frozen_mirror().ok_or(Error::Closed)?;
         let source = self.volume.source().ok();
@@ -206,174 +184,5 @@ impl Pair {
             .restore_plan(true, None)
             .inspect_err(|_| source.tracker().lose(Reason::Compare))?;
         Ok(CopyPlan { reason: plan.reason, method: plan.method, ..again })
-    }
-
-    /// The pending set is durable before the first byte of the source changes.
-    fn begin_pending(
-        &self,
-        source: &Arc<Source>,
-        plan: &CopyPlan,
-        ranges: Option<Vec<Extent>>,
-    ) -> Result<Arc<Restoring>> {
-        let size = self.volume.block_size();
-        let length = self.volume.catalog().record().length;
-        let pending = Bitmap::touching(&plan.extents, size, size.count(length));
-        self.volume.dirty().grow(size.count(length).max(self.volume.dirty().blocks()));
-        self.volume.dirty().add(&pending);
-        if self.host().keeps(Order::PendingBeforeSourceBytes) {
-            let dirty = self.volume.dirty();
-            self.volume.catalog().commit_with(
-                &[(MapKind::Pending, &pending), (MapKind::Dirty, dirty)],
-                |record| {
-                    record.pending = Some(PendingRecord {
-                        map: MapRef::default(),
-                        ranges: ranges.clone(),
-                        reason: plan.reason,
-                        method: plan.method,
-                    });
-                    record.conditions.set(Condition::RestorePending);
-                },
-            )?;
-        }
-        let mirror = self.volume.frozen_mirror().ok_or(Error::Closed)?;
-        let seal = self.volume.seal()?;
-        let restore = Arc::new(Restoring::new(mirror, seal, size, length, ranges, pending));
-        self.volume.begin_restore(Arc::clone(source), Some(Arc::clone(&restore)));
-        Ok(restore)
-    }
-
-    pub(super) fn copy_pending(
-        &self,
-        source: &Source,
-        restore: &Restoring,
-        plan: &CopyPlan,
-        control: &Control,
-    ) -> Result<CopyStats> {
-        if let Some(length) = restore.target_length() {
-            source.writer()?.set_length(length)?;
-        }
-        self.volume.copy_back(restore, plan, control)
-    }
-
-    /// Commits how it ended, and writes the receipt.
-    pub(super) fn finish_restore(
-        &self,
-        source: &Source,
-        restore: &Restoring,
-        plan: &CopyPlan,
-        outcome: Result<CopyStats>,
-        before: &Before,
-        resumed: bool,
-    ) -> Result<Receipt> {
-        let stats = match outcome {
-            Ok(stats) if stats.cancelled => {
-                return Err(self.cancelled(
-                    "resume_restore() goes on, abandon_restore() leaves the source as it is",
-                ));
-            }
-            Err(error) => {
-                self.note_source_error(&error);
-                return Err(error);
-            }
-            Ok(stats) => stats,
-        };
-        if self.host().keeps(Order::SourceSyncedBeforeRestored) {
-            source.writer()?.sync_all().inspect_err(|error| self.note_source_error(error))?;
-        }
-        let unrestored = restore.take_unrestored();
-        let complete = restore.pending().is_empty();
-        self.commit_restored(source, restore, complete)?;
-        self.receipt(source, restore, plan, stats, unrestored, before, resumed)
-    }
-
-    fn note_source_error(&self, error: &Error) {
-        if let Error::Io { path, .. } = error
-            && *path == self.source_path
-        {
-            let committed = self.volume.catalog().commit(|record| {
-                record.conditions.set(Condition::SourceSuspect);
-            });
-            if let Err(second) = committed {
-                log::error!(target: "splitmirror.pair", "the catalog failed too: {second}");
-            }
-        }
-    }
-
-    fn commit_restored(&self, source: &Source, restore: &Restoring, complete: bool) -> Result<()> {
-        let whole = restore.target_length().is_some();
-        let doubt = source.tracker().doubt();
-        let (path, kind) = (self.source_path.as_path().into(), source.reader().kind());
-        let mut catalog = self.volume.catalog();
-        catalog.commit_with(&[(MapKind::Dirty, self.volume.dirty())], |record| {
-            if !complete {
-                return;
-            }
-            record.pending = None;
-            record.conditions.clear(Condition::RestorePending);
-            record.source.path = path;
-            record.source.kind = kind;
-            if whole {
-                record.conditions.clear(Condition::SourceSuspect);
-                record.conditions.clear(Condition::SourceReplaced);
-                if doubt.is_none() {
-                    record.conditions.clear(Condition::OutsideWrites);
-                    record.conditions.clear(Condition::TrackerLost);
-                }
-            }
-        })?;
-        drop(catalog);
-        if complete {
-            self.volume.end_restore();
-        }
-        Ok(())
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "a receipt is a summary of everything")]
-    fn receipt(
-        &self,
-        source: &Source,
-        restore: &Restoring,
-        plan: &CopyPlan,
-        stats: CopyStats,
-        unrestored: Vec<(Extent, Error)>,
-        before: &Before,
-        resumed: bool,
-    ) -> Result<Receipt> {
-        let mirror = self.volume.frozen_mirror().ok_or(Error::Closed)?;
-        let after = mirror.stamp()?;
-        let root_after = self.root_now()?;
-        let doubt = source.tracker().doubt();
-        for (extent, error) in &unrestored {
-            log::error!(target: "splitmirror.pair", "not restored, {extent:?}: {error}");
-        }
-        let catalog = self.volume.catalog();
-        let record = catalog.record();
-        let seconds = before.begun.elapsed().as_secs_f64();
-        let receipt = Receipt {
-            pair: PairNow::of("receipt", record),
-            generation: record.generation,
-            label: record.point.as_ref().and_then(|point| point.label.clone()),
-            source: shown(&self.source_path),
-            to: None,
-            copy: CopyReport::of(plan, stats, self.volume.block_size(), record.length, seconds),
-            blocks_app_written: restore.app_written().count(),
-            length_before: before.length,
-            length_after: source.reader().length()?,
-            mirror_stamp_before: before.stamp.into(),
-            mirror_stamp_after: after.into(),
-            mirror_unchanged: after.same_content(&before.stamp) && root_after == before.root,
-            root_before: before.root.clone(),
-            root_after,
-            outside_writes: outside_writes(doubt.is_some()),
-            complete: restore.pending().is_empty(),
-            unrestored: unrestored
-                .into_iter()
-                .map(|(extent, _)| extent)
-                .take(EXTENTS_MAX)
-                .collect(),
-            resumed,
-        };
-        catalog.note("restore", serde_json::to_value(&receipt).unwrap_or_default());
-        Ok(receipt)
     }
 }

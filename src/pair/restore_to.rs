@@ -6,19 +6,20 @@ use std::time::Instant;
 
 use super::checks::{check_different, check_space};
 use super::plan::space_needed;
-use super::report::{CopyReport, PairNow, Receipt, outside_writes};
+use super::receipt::Done;
+use super::report::Receipt;
 use super::{Pair, RestoreOptions};
 use crate::area::{Access, Kind, Writer};
 use crate::catalog::Seal;
-use crate::engine::{Claim, Control, CopyPlan, CopyStats, Steps, Transfer, transfer};
-use crate::error::{Error, Result, shown};
+use crate::engine::{BlockCheck, Claim, Control, CopyPlan, CopyStats, Steps, Transfer, transfer};
+use crate::error::{Error, Result};
 use crate::state::{Method, Reason};
 use crate::units::Extent;
 
 /// Nobody else writes the scratch file: every piece is claimed whole.
 struct Scratch<'a> {
     lock: Mutex<()>,
-    check: Option<&'a (dyn Fn(u64, &[u8]) -> Result<()> + Sync)>,
+    check: Option<BlockCheck<'a>>,
 }
 
 impl Steps for Scratch<'_> {
@@ -37,7 +38,7 @@ impl Steps for Scratch<'_> {
         Ok(())
     }
 
-    fn block_check(&self) -> Option<&(dyn Fn(u64, &[u8]) -> Result<()> + Sync)> {
+    fn block_check(&self) -> Option<BlockCheck<'_>> {
         self.check
     }
 }
@@ -60,7 +61,19 @@ impl Pair {
         let copied = self.copy_to_scratch(&path, made, ranges, control);
         match copied {
             Ok((plan, stats)) if !stats.cancelled => {
-                self.scratch_receipt(&path, &plan, stats, &before)
+                let length_after = plan.target_length.unwrap_or(0);
+                let done = Done {
+                    plan: &plan,
+                    stats,
+                    to: Some(&path),
+                    blocks_app_written: 0,
+                    length_after,
+                    suspected: false,
+                    unrestored: Vec::new(),
+                    complete: true,
+                    resumed: false,
+                };
+                self.receipt(&before, done)
             }
             failed => {
                 if made {
@@ -137,41 +150,6 @@ impl Pair {
         target.sync_all()?;
         self.host().sync_folder(path.parent().unwrap_or(path))?;
         Ok((plan, stats))
-    }
-
-    fn scratch_receipt(
-        &self,
-        path: &Path,
-        plan: &CopyPlan,
-        stats: CopyStats,
-        before: &super::restore::Before,
-    ) -> Result<Receipt> {
-        let after = self.before(before.begun)?;
-        let catalog = self.volume.catalog();
-        let record = catalog.record();
-        let seconds = before.begun.elapsed().as_secs_f64();
-        let receipt = Receipt {
-            pair: PairNow::of("receipt", record),
-            generation: record.generation,
-            label: record.point.as_ref().and_then(|point| point.label.clone()),
-            source: shown(&self.source_path),
-            to: Some(shown(path)),
-            copy: CopyReport::of(plan, stats, self.volume.block_size(), record.length, seconds),
-            blocks_app_written: 0,
-            length_before: None,
-            length_after: record.length,
-            mirror_stamp_before: before.stamp.into(),
-            mirror_stamp_after: after.stamp.into(),
-            mirror_unchanged: after.stamp.same_content(&before.stamp) && after.root == before.root,
-            root_before: before.root.clone(),
-            root_after: after.root,
-            outside_writes: outside_writes(false),
-            complete: true,
-            unrestored: Vec::new(),
-            resumed: false,
-        };
-        catalog.note("restore-to", serde_json::to_value(&receipt).unwrap_or_default());
-        Ok(receipt)
     }
 }
 

@@ -8,7 +8,7 @@
 //! | `Synchronizing` | the source; the mirror where its block was copied already | |
 //! | `Synchronized` | both | |
 //! | `Paused` (point taken, or source suspect) | the source | marks its blocks |
-//! | `Frozen` (split) | the source | marks its blocks; during a restore by the block table of `restore` |
+//! | `Frozen` (split) | the source | marks its blocks; during a restore by the block table of `restoring` |
 //!
 //! A write passes the gate (`phase`, held for reading), then the lock of each stripe that it touches, in order.
 //! Changing the side takes the gate for writing: that drains the writes under way. The copier takes stripe locks
@@ -19,6 +19,7 @@ mod failure;
 mod flush;
 mod read;
 mod restore;
+mod restoring;
 mod session;
 mod side;
 mod source;
@@ -35,9 +36,9 @@ use crate::bitmap::Bitmap;
 use crate::catalog::{Catalog, Seal};
 use crate::engine::Pool;
 use crate::error::{Error, Result};
-use crate::units::BlockSize;
+use crate::units::{BlockSize, Extent};
 
-pub use restore::{Origin, Restoring};
+pub use restoring::{Origin, Restoring};
 pub use side::{Phase, Side};
 pub use source::Source;
 pub(crate) use source::read_tag;
@@ -82,6 +83,12 @@ pub struct Volume {
 
 fn unpoisoned<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
     lock.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A run of bytes that a file can have.
+fn checked(offset: u64, length: usize) -> Result<Extent> {
+    let length = length as u64;
+    Extent::checked(offset, length).ok_or_else(|| Error::beyond_files(offset, length))
 }
 
 impl Volume {

@@ -1,13 +1,12 @@
 //! A read: from the source, except for what a restore has still to bring back.
 
-use super::{Origin, Volume};
+use super::{Origin, Volume, checked};
 use crate::error::Result;
-use crate::units::Extent;
 
 impl Volume {
     /// Reads up to `buffer.len()` bytes of the source; fewer only at its end.
     pub fn read(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
-        let extent = Extent::checked(offset, buffer.len() as u64)?;
+        let extent = checked(offset, buffer.len())?;
         let phase = self.gate();
         let source = phase.source.as_ref().ok_or_else(|| self.source_missing())?;
         let Some(restore) = phase.restore.as_ref().filter(|restore| restore.touches(extent)) else {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{Phase, Side, Source, Volume};
+use super::{Phase, Side, Source, Volume, checked};
 use crate::area::{Order, Writer};
 use crate::error::{Error, Result};
 use crate::units::{BlockRun, Extent};
@@ -21,7 +21,7 @@ impl Volume {
     /// Writes all of `data` at `offset`; a file grows when that lies past its end. The bytes must not change
     /// meanwhile: both sides are written from them.
     pub fn write(&self, data: &[u8], offset: u64) -> Result<()> {
-        let extent = Extent::checked(offset, data.len() as u64)?;
+        let extent = checked(offset, data.len())?;
         if extent.is_empty() {
             return Ok(());
         }

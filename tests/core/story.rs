@@ -30,7 +30,7 @@ pub struct Story {
     pub host: SimHost,
     pub facts: Facts,
     pub mode: Mode,
-    pair: Option<Pair>,
+    pair: Option<Arc<Pair>>,
     now: Promise,
     /// The source's bytes as a reader sees them.
     bytes: Vec<u8>,
@@ -73,7 +73,7 @@ impl Story {
     }
 
     fn pair(&self) -> std::result::Result<&Pair, String> {
-        self.pair.as_ref().ok_or_else(|| "no pair is open".to_owned())
+        self.pair.as_deref().ok_or_else(|| "no pair is open".to_owned())
     }
 
     fn shared(&self) -> Bytes {
@@ -120,11 +120,11 @@ impl Story {
         let after = self.now.in_state(State::Initialized);
         let mode = self.mode;
         self.tell("create", vec![], after, |story| {
-            let block_size = BlockSize::new(BLOCK as u64)?;
+            let block_size = BlockSize::new(BLOCK as u64).unwrap();
             let options =
                 CreateOptions { mode, block_size, settings: SETTINGS, ..CreateOptions::default() };
             let host: Arc<dyn Host> = Arc::new(story.host.clone());
-            story.pair = Some(Pair::create(host, &source(), &mirror(), options)?);
+            story.pair = Some(Arc::new(Pair::create(host, &source(), &mirror(), options)?));
             Ok(())
         })
     }
@@ -137,8 +137,53 @@ impl Story {
         })
     }
 
+    /// An establish during which the application writes a block each time the catalog takes note of progress.
+    pub fn establish_under_writes(&mut self) -> Told {
+        let blocks = self.bytes.len() / BLOCK;
+        let planned: Vec<(usize, Vec<u8>)> = (0..blocks)
+            .map(|turn| (turn * 5 % blocks * BLOCK + 50, self.random.bytes(900)))
+            .collect();
+        let catalog = self.host.inode(&crate::model::catalog().join("catalog"));
+        let (pair, done) = (self.pair.clone(), Arc::new(AtomicU64::new(0)));
+        let (turn, writes) = (done.clone(), planned.clone());
+        self.host.on_change(move |change| {
+            if let (Change::Sync { inode }, Some(pair)) = (change, &pair)
+                && Some(*inode) == catalog
+                && let Some((offset, data)) =
+                    writes.get(turn.fetch_add(1, Ordering::Relaxed) as usize)
+                && let Ok(volume) = pair.volume()
+            {
+                let _ = volume.write(data, *offset as u64);
+            }
+        });
+        let half = self.now.in_state(State::Unsynchronized).with_source(None);
+        self.now.source = None;
+        let whole = self.now.in_state(State::Synchronized);
+        self.facts.from(self.host.log_len(), vec![self.now.clone(), half, whole.clone()]);
+        let result = self.pair()?.establish(&EstablishOptions::default(), &control());
+        self.host.forget_hook();
+        result.map_err(|error| said("establish", &error))?;
+        let done = (done.load(Ordering::Relaxed) as usize).min(planned.len());
+        for (offset, data) in &planned[..done] {
+            self.bytes[*offset..offset + data.len()].copy_from_slice(data);
+        }
+        // The last commit is synced after the establish has made the mirror durable: that write may be lost.
+        self.now = whole;
+        self.facts.from(self.host.log_len(), vec![self.now.clone()]);
+        self.look("establish under writes")?;
+        self.equal_now()
+    }
+
+    fn equal_now(&self) -> Told {
+        if self.host.same_bytes(&source(), &mirror()) {
+            return Ok(());
+        }
+        let found = self.host.contents(&mirror()).unwrap_or_default();
+        Err(format!("synchronized, but the mirror: {}", difference(&found, &self.bytes)))
+    }
+
     fn open_pair(&self) -> Result<&Pair> {
-        self.pair.as_ref().ok_or(Error::Closed)
+        self.pair.as_deref().ok_or(Error::Closed)
     }
 
     /// An establish that is cancelled when it has written the mirror `writes` times.
@@ -386,6 +431,14 @@ impl Story {
         })
     }
 
+    /// Gives the restore up: the source stays as it is.
+    pub fn abandon_restore(&mut self) -> Told {
+        let after = Promise { goal: None, loose: Vec::new(), source: None, ..self.now.clone() };
+        self.tell("abandon_restore", vec![], after, |story| {
+            story.open_pair()?.abandon_restore().map(drop)
+        })
+    }
+
     pub fn refresh(&mut self) -> Told {
         let mirror = self.shared();
         let half = self.now.in_state(State::Unsynchronized);
@@ -422,7 +475,7 @@ impl Story {
         self.tell("open", vec![], now, |story| {
             let host: Arc<dyn Host> = Arc::new(story.host.clone());
             let options = OpenOptions { settings: SETTINGS, ..OpenOptions::default() };
-            story.pair = Some(Pair::open(host, &mirror(), options)?);
+            story.pair = Some(Arc::new(Pair::open(host, &mirror(), options)?));
             Ok(())
         })
     }
@@ -450,12 +503,12 @@ impl Story {
             let host: Arc<dyn Host> = Arc::new(story.host.clone());
             let options = AdoptOptions {
                 catalog: None,
-                block_size: BlockSize::new(BLOCK as u64)?,
+                block_size: BlockSize::new(BLOCK as u64).unwrap(),
                 mode,
                 accept: vec!["unsealed".into()],
                 settings: SETTINGS,
             };
-            story.pair = Some(Pair::adopt(host, &mirror(), &source(), options)?);
+            story.pair = Some(Arc::new(Pair::adopt(host, &mirror(), &source(), options)?));
             Ok(())
         })
     }
