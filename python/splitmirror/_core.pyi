@@ -1,5 +1,6 @@
 """The Rust core. Verbs return JSON texts; `splitmirror.MirrorPair` turns them into reports."""
 
+import sys
 from collections.abc import Callable, Iterable
 from os import PathLike
 from typing import Any, TypeAlias, final
@@ -12,7 +13,21 @@ _Path: TypeAlias = str | bytes | PathLike[str] | PathLike[bytes]
 _Progress: TypeAlias = Callable[[str, int, int], object] | None
 # For Python 3.11, numpy does not declare its arrays to be buffers.
 _Buffer: TypeAlias = Buffer | npt.NDArray[Any]
+_Accept: TypeAlias = Iterable[str] | None
 _Ranges: TypeAlias = Iterable[tuple[int, int]] | None
+
+__all__ = [
+    "CancelToken",
+    "MirrorView",
+    "Pair",
+    "Plan",
+    "doctor",
+    "drain_log",
+    "history",
+    "list_pairs",
+    "status",
+    "version",
+]
 
 @final
 class CancelToken:
@@ -27,7 +42,8 @@ class Plan:
 
 @final
 class MirrorView:
-    def __buffer__(self, flags: int, /) -> memoryview: ...
+    if sys.version_info >= (3, 12):
+        def __buffer__(self, flags: int, /) -> memoryview: ...
 
 @final
 class Pair:
@@ -37,7 +53,7 @@ class Pair:
         mirror: _Path,
         *,
         mode: str = "shared",
-        block_size: int = 65536,
+        block_size: int = ...,
         overwrite: bool = False,
         catalog: _Path | None = None,
     ) -> Pair: ...
@@ -51,16 +67,16 @@ class Pair:
         source: _Path,
         *,
         catalog: _Path | None = None,
-        block_size: int = 65536,
+        block_size: int = ...,
         mode: str = "shared",
-        accept: Iterable[str] = (),
+        accept: _Accept = None,
     ) -> Pair: ...
     def establish(
         self,
         *,
         plan: Plan | None = None,
         force: bool = False,
-        accept: Iterable[str] = (),
+        accept: _Accept = None,
         progress: _Progress = None,
         cancel: CancelToken | None = None,
     ) -> str: ...
@@ -76,7 +92,7 @@ class Pair:
         *,
         label: str | None = None,
         force: bool = False,
-        accept: Iterable[str] = (),
+        accept: _Accept = None,
         require: str | None = None,
         progress: _Progress = None,
         cancel: CancelToken | None = None,
@@ -92,7 +108,7 @@ class Pair:
         restart: bool = False,
         while_in_use: bool = False,
         ignore_sidecars: bool = False,
-        accept: Iterable[str] = (),
+        accept: _Accept = None,
         progress: _Progress = None,
         cancel: CancelToken | None = None,
     ) -> str: ...
@@ -101,13 +117,25 @@ class Pair:
         *,
         while_in_use: bool = False,
         ignore_sidecars: bool = False,
-        accept: Iterable[str] = (),
+        accept: _Accept = None,
         progress: _Progress = None,
         cancel: CancelToken | None = None,
     ) -> str: ...
     def abandon_restore(self) -> str: ...
-    def verify(self, *, progress: _Progress = None, cancel: CancelToken | None = None) -> str: ...
-    def seal(self, *, progress: _Progress = None, cancel: CancelToken | None = None) -> str: ...
+    def verify(
+        self,
+        *,
+        from_medium: bool = False,
+        progress: _Progress = None,
+        cancel: CancelToken | None = None,
+    ) -> str: ...
+    def seal(
+        self,
+        *,
+        accept: _Accept = None,
+        progress: _Progress = None,
+        cancel: CancelToken | None = None,
+    ) -> str: ...
     def scrub(self, *, progress: _Progress = None, cancel: CancelToken | None = None) -> str: ...
     def plan_establish(self, *, force: bool = False) -> Plan: ...
     def plan_restore(self, *, full: bool = False, ranges: _Ranges = None) -> Plan: ...

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     BytesToWrite: TypeAlias = ReadableBuffer | npt.NDArray[Any]
     PlaceToRead: TypeAlias = WriteableBuffer | npt.NDArray[Any]
 
-__all__ = ["Accept", "AnyPath", "Progress", "Ranges", "accepted", "byte_ranges"]
+__all__ = ["Accept", "AnyPath", "Progress", "Ranges", "accepted", "byte_ranges", "words"]
 
 AnyPath: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 """Where a file or device is."""
@@ -50,3 +50,16 @@ def byte_ranges(ranges: Ranges | None) -> list[tuple[int, int]] | None:
     if ranges is None:
         return None
     return [(int(offset), int(length)) for offset, length in ranges]
+
+
+def words(text: str | None, argument: str) -> str | None:
+    """Give a text for people as it is.
+
+    Raises:
+        ArgumentError: it holds bytes that are no UTF-8, as a command line can pass them on.
+    """
+    try:
+        (text or "").encode()
+    except UnicodeEncodeError:
+        raise ArgumentError(f"{argument}: {text!r} is no UTF-8 text", argument=argument) from None
+    return text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from splitmirror.errors import ArgumentError, RangeError
 
@@ -55,7 +55,9 @@ def mirror_array(
         empty = np.empty(sizes, kind)
         empty.flags.writeable = False
         return empty
-    return np.frombuffer(memoryview(view), kind, count, start).reshape(sizes)
+    # It is a buffer, which the types can say only from Python 3.12 on.
+    array: npt.NDArray[Any] = np.frombuffer(cast("Any", view), kind, count, start)
+    return array.reshape(sizes)
 
 
 def _item_type(kind: np.dtype[Any]) -> np.dtype[Any]:

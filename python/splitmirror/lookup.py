@@ -6,8 +6,9 @@ All of this works beside the process that has the pair open.
 from __future__ import annotations
 
 import json
+from typing import Any
 
-from splitmirror import _core
+from splitmirror import _core, errors
 from splitmirror._logging import drain
 from splitmirror._types import AnyPath
 from splitmirror.reports import Check, Event, Status, UnreadablePair
@@ -52,11 +53,18 @@ def list_pairs(folder: AnyPath) -> list[Status | UnreadablePair]:
     """
     try:
         return [
-            UnreadablePair.from_dict(entry) if "error" in entry else Status.from_dict(entry)
+            _unreadable(entry) if "error" in entry else Status.from_dict(entry)
             for entry in json.loads(_core.list_pairs(folder))
         ]
     finally:
         drain()
+
+
+def _unreadable(entry: dict[str, Any]) -> UnreadablePair:
+    # The core names the class; ids and exit codes are the classes' own.
+    given = entry["error"]
+    error = getattr(errors, given["class"])(given["message"], **given["fields"])
+    return UnreadablePair(mirror=entry["mirror"], error=error.to_dict())
 
 
 def doctor(path: AnyPath = ".") -> list[Check]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from splitmirror.cli.options import common, pair_options
+from splitmirror.cli.options import accept_option, common, pair_options
 from splitmirror.cli.output import show
 from splitmirror.cli.progress import progress
 from splitmirror.cli.run import EXIT_DIFFERS
@@ -13,24 +13,34 @@ from splitmirror.pair import MirrorPair
 
 @click.command("verify")
 @pair_options
+@click.option("--from-medium", is_flag=True, help="Read past the page cache.")
 @common
-def verify_command(mirror: str, source: str | None, catalog: str | None, as_json: bool) -> int:
+def verify_command(
+    mirror: str, source: str | None, catalog: str | None, from_medium: bool, as_json: bool
+) -> int:
     """Compare the MIRROR with its source; exits 4 when they differ."""
     with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
         with progress(as_json) as watch:
-            report = pair.verify(progress=watch)
+            report = pair.verify(from_medium=from_medium, progress=watch)
         show(report, as_json)
         return 0 if report.matches else EXIT_DIFFERS
 
 
 @click.command("seal")
 @pair_options
+@accept_option
 @common
-def seal_command(mirror: str, source: str | None, catalog: str | None, as_json: bool) -> None:
+def seal_command(
+    mirror: str,
+    source: str | None,
+    catalog: str | None,
+    accept: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Record the digests of the MIRROR's blocks, with one root digest."""
     with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
         with progress(as_json) as watch:
-            report = pair.seal(progress=watch)
+            report = pair.seal(accept=accept, progress=watch)
         show(report, as_json)
 
 

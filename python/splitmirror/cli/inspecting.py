@@ -84,7 +84,12 @@ def doctor_command(path: str, as_json: bool) -> None:
     show_table(
         ("check", "ok", "detail", "advice"),
         (
-            (printable(item.check), words[item.ok], printable(item.detail), printable(item.advice))
+            (
+                printable(item.check),
+                words[item.ok],
+                printable(item.detail),
+                "" if item.ok else printable(item.advice),
+            )
             for item in checks
         ),
     )

@@ -15,6 +15,7 @@ __all__ = ["in_command_words"]
 FLAGS = {
     "as_of_last_establish",
     "force",
+    "from_medium",
     "full",
     "ignore_sidecars",
     "overwrite",

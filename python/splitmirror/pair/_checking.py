@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from splitmirror import _core
 from splitmirror._logging import drain
-from splitmirror._types import Progress
+from splitmirror._types import Accept, Progress, accepted
 from splitmirror.pair._handle import PairHandle, watched
 from splitmirror.reports import Event, ScrubReport, SealReport, Status, VerifyReport
 
@@ -22,12 +22,19 @@ class Checking(PairHandle):
     def verify(
         self,
         *,
+        from_medium: bool = False,
         progress: Progress | None = None,
         cancel: _core.CancelToken | None = None,
     ) -> VerifyReport:
         """Compare both sides and name the ranges that differ, and which side is wrong.
 
         Which side is wrong is known when the mirror is sealed. (DRBD: online verify.)
+
+        Args:
+            from_medium: read past the page cache, so that what the medium holds is compared;
+                this also is what clears source-suspect.
+            progress: called with (phase, bytes done, bytes in total); its exceptions cancel.
+            cancel: cancels from another thread.
 
         Raises:
             StateError: there is nothing to compare yet.
@@ -36,12 +43,15 @@ class Checking(PairHandle):
         """
         return self._report(
             VerifyReport,
-            lambda: self._core.verify(progress=watched(progress), cancel=cancel),
+            lambda: self._core.verify(
+                from_medium=from_medium, progress=watched(progress), cancel=cancel
+            ),
         )
 
     def seal(
         self,
         *,
+        accept: Accept = (),
         progress: Progress | None = None,
         cancel: _core.CancelToken | None = None,
     ) -> SealReport:
@@ -50,13 +60,22 @@ class Checking(PairHandle):
         From then on it can be proven, by scrub() and by each receipt, that the mirror still
         holds its point in time.
 
+        Args:
+            accept: "mirror-skewed" seals a mirror that changed since its split, as it is now.
+            progress: called with (phase, bytes done, bytes in total); its exceptions cancel.
+            cancel: cancels from another thread.
+
         Raises:
             StateError: the pair is not split.
+            MirrorSkewedError: the mirror changed since its split.
             AreaIOError: the mirror cannot be read.
             CancelledError: ``cancel`` was used; there is no seal then.
         """
         return self._report(
-            SealReport, lambda: self._core.seal(progress=watched(progress), cancel=cancel)
+            SealReport,
+            lambda: self._core.seal(
+                accept=accepted(accept), progress=watched(progress), cancel=cancel
+            ),
         )
 
     def scrub(

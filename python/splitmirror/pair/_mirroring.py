@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from splitmirror import _core
-from splitmirror._types import Accept, Progress, accepted
+from splitmirror._types import Accept, Progress, accepted, words
 from splitmirror.pair._handle import PairHandle, watched
 from splitmirror.plan import Plan
 from splitmirror.reports import DetachReport, EstablishReport, RefreshReport, SplitReport, Status
@@ -88,7 +88,9 @@ class Mirroring(PairHandle):
         return self._report(
             SplitReport,
             lambda: self._core.split(
-                label=label, as_of_last_establish=as_of_last_establish, require=require
+                label=words(label, "label"),
+                as_of_last_establish=as_of_last_establish,
+                require=require,
             ),
         )
 
@@ -110,7 +112,7 @@ class Mirroring(PairHandle):
         return self._report(
             RefreshReport,
             lambda: self._core.refresh(
-                label=label,
+                label=words(label, "label"),
                 force=force,
                 accept=accepted(accept),
                 require=require,
@@ -127,7 +129,7 @@ class Mirroring(PairHandle):
         Raises:
             StateError: there is nothing to hold in this state.
         """
-        return self._report(Status, lambda: self._core.hold(reason))
+        return self._report(Status, lambda: self._core.hold(words(reason, "reason")))
 
     def release(self) -> Status:
         """Take back a hold.

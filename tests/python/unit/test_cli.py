@@ -285,7 +285,8 @@ def test_completion_scripts(capsys: pytest.CaptureFixture[str], shell: str) -> N
 def test_list_shows_what_cannot_be_read(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    broken = {"mirror": "/data/b", "error": {"id": "catalog-corrupt", "message": "torn page"}}
+    given = {"class": "CatalogCorruptError", "message": "torn page", "fields": {"path": "/c"}}
+    broken = {"mirror": "/data/b", "error": given}
     monkeypatch.setattr(_core, "list_pairs", lambda folder: json.dumps([documents.STATUS, broken]))
     assert main(["list", "/data"]) == 6
     shown = capsys.readouterr().out
@@ -293,7 +294,9 @@ def test_list_shows_what_cannot_be_read(
     assert "torn page" in shown
     assert main(["list", "/data", "--json"]) == 6
     found = json.loads(capsys.readouterr().out)
-    assert found == {"schema": 1, "kind": "list", "entries": [documents.STATUS, broken]}
+    error = errors.CatalogCorruptError("torn page", path="/c").to_dict()
+    assert found["entries"] == [documents.STATUS, {"mirror": "/data/b", "error": error}]
+    assert (found["schema"], found["kind"]) == (1, "list")
 
 
 def test_history_and_doctor(

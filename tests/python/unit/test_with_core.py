@@ -81,6 +81,78 @@ def test_lookups_work_beside_the_owner(split: MirrorPair, tmp_path: Path) -> Non
     assert splitmirror.doctor(tmp_path)
 
 
+def test_a_broken_catalog_does_not_hide_the_others(split: MirrorPair, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    write_pattern(other, 64 * KIB)
+    with MirrorPair.create(other, tmp_path / "broken") as second:
+        catalog = second.catalog_path
+    for file in catalog.iterdir():
+        file.write_bytes(b"")
+    found = {type(entry).__name__: entry for entry in splitmirror.list_pairs(tmp_path)}
+    assert set(found) == {"Status", "UnreadablePair"}
+    broken = found["UnreadablePair"]
+    assert isinstance(broken, splitmirror.UnreadablePair)
+    assert broken.error["id"].startswith("catalog-")
+    assert broken.mirror.endswith("/broken")
+
+
+def test_a_skewed_mirror_says_so_and_can_be_accepted(split: MirrorPair, source: Path) -> None:
+    mirror = split.mirror_path
+    split.close()
+    overwrite(mirror, 0, b"touched")
+    with MirrorPair.open(mirror) as pair:
+        assert Condition.MIRROR_SKEWED in pair.conditions
+        assert "accept" in pair.status().advice[0]
+        with pytest.raises(errors.MirrorSkewedError) as caught:
+            pair.restore()
+        assert caught.value.verb == "restore"
+        assert pair.seal(accept=["mirror-skewed"]).bytes == LENGTH
+        assert pair.restore(accept={Condition.MIRROR_SKEWED}).complete
+        assert digest(source) == digest(mirror)
+
+
+def test_establish_repairs_a_skewed_mirror(split: MirrorPair, source: Path) -> None:
+    mirror = split.mirror_path
+    split.close()
+    overwrite(mirror, 0, b"touched")
+    with MirrorPair.open(mirror) as pair:
+        pair.establish(accept={Condition.MIRROR_SKEWED})
+        assert digest(source) == digest(mirror)
+
+
+def test_a_label_is_text(split: MirrorPair) -> None:
+    with pytest.raises(errors.ArgumentError, match="label"):
+        split.refresh(label="\udcff")
+    with pytest.raises(errors.ArgumentError, match="reason"):
+        split.hold("\udcff")
+    assert split.refresh(label="Zür\nich").split.label == "Zür\nich"
+
+
+def test_verify_from_the_medium(split: MirrorPair) -> None:
+    assert split.verify(from_medium=True).matches
+
+
+def test_a_mirror_without_its_catalog_is_adopted(split: MirrorPair, source: Path) -> None:
+    mirror = split.mirror_path
+    split.detach()
+    with pytest.raises(errors.CatalogMissingError):
+        MirrorPair.open(mirror)
+    with pytest.raises(errors.ProtectedError):
+        MirrorPair.adopt(mirror, source)
+    with MirrorPair.adopt(mirror, source, accept={"unsealed"}) as pair:
+        assert pair.verify().matches
+        source.unlink()
+        assert pair.restore().complete
+    assert digest(source) == digest(mirror)
+
+
+def test_log_records_arrive(pair: MirrorPair, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("DEBUG", "splitmirror"):
+        pair.establish()
+        pair.split()
+    assert all(record.name.startswith("splitmirror") for record in caplog.records)
+
+
 def test_paths_of_every_kind(source: Path, tmp_path: Path) -> None:
     mirror = os.fsencode(tmp_path) + b"/mirror\n\xff"
     with MirrorPair.create(str(source), mirror) as pair:
