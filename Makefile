@@ -152,9 +152,9 @@ fmt: $(VENV)/.test-tools ## Format Rust and Python
 # --- Long runs ------------------------------------------------------------------------------
 
 .PHONY: bench
-bench: debian-test $(VENV)/.wheel ## Compare with cp, rsync and cmp, and write JSON
+bench: debian-test $(VENV)/.wheel ## Compare with cp, rsync, cmp and others (BENCH="--size 64M --json FILE")
 	$(call say,bench)
-	$(BIN)/python bench/bench.py $(BENCH)
+	$(BIN)/python benches/bench.py --folder $(CARGO_TARGET_DIR) $(BENCH)
 
 .PHONY: crash
 crash: ## Crash tests with SPLITMIRROR_CRASH_SAMPLES (20000) a point, SPLITMIRROR_CRASH_SEED
