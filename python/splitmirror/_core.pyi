@@ -70,6 +70,8 @@ class Pair:
         block_size: int = ...,
         mode: str = "shared",
         accept: _Accept = None,
+        progress: _Progress = None,
+        cancel: CancelToken | None = None,
     ) -> Pair: ...
     def establish(
         self,

@@ -22,7 +22,15 @@ impl<'py> FromPyObject<'_, 'py> for PathArgument {
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         let bytes: Vec<u8> =
             object.py().import("os")?.call_method1("fsencode", (object,))?.extract()?;
-        Ok(Self(OsString::from_vec(bytes).into()))
+        let problem = match bytes.as_slice() {
+            [] => Some("it is empty"),
+            bytes if bytes.contains(&0) => Some("it holds a NUL byte, which no path can"),
+            _ => None,
+        };
+        match problem {
+            Some(problem) => Err(Error::argument("path", problem).into()),
+            None => Ok(Self(OsString::from_vec(bytes).into())),
+        }
     }
 }
 

@@ -9,7 +9,10 @@ use pyo3::types::PyBytes;
 use super::arguments::{ByteCount, PathArgument, block_size, mode, names};
 use super::buffers::{Memory, with_stable_bytes};
 use super::functions::host;
+use super::run::run;
+use super::tokens::CancelToken;
 use super::view::MirrorView;
+use crate::engine::Control;
 use crate::error::{Error, Result};
 use crate::pair::{AdoptOptions, CreateOptions, OpenOptions};
 use crate::volume::Settings;
@@ -110,7 +113,9 @@ impl Pair {
 
     /// Make a pair of a mirror that holds a point in time already.
     #[staticmethod]
-    #[pyo3(signature = (mirror, source, *, catalog=None, block_size=ByteCount(65536), mode="shared", accept=None))]
+    #[expect(clippy::too_many_arguments, reason = "they are the keywords of the Python signature")]
+    #[pyo3(signature = (mirror, source, *, catalog=None, block_size=ByteCount(65536), mode="shared", accept=None,
+        progress=None, cancel=None))]
     fn adopt(
         py: Python<'_>,
         mirror: PathArgument,
@@ -119,6 +124,8 @@ impl Pair {
         block_size: ByteCount,
         mode: &str,
         accept: Option<Bound<'_, PyAny>>,
+        progress: Option<Py<PyAny>>,
+        cancel: Option<Py<CancelToken>>,
     ) -> PyResult<Self> {
         let options = AdoptOptions {
             catalog: catalog.map(|path| path.0),
@@ -127,7 +134,10 @@ impl Pair {
             accept: names(&accept)?,
             settings: Settings::default(),
         };
-        Ok(Self(py.detach(|| crate::pair::Pair::adopt(host(), &mirror.0, &source.0, options))?))
+        let adopt = |control: &Control| {
+            crate::pair::Pair::adopt(host(), &mirror.0, &source.0, options, control)
+        };
+        Ok(Self(run(py, progress, cancel, adopt)?))
     }
 
     /// Read up to size bytes of the source from an offset; fewer only at its end.

@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::Pair;
 use super::checks::check_different;
 use super::create::volume_of;
+use super::seal::broken_blocks;
 use super::status::folder_of;
+use super::{Pair, check_accept};
 use crate::area::{Access, Found, Host, Kind, Reader};
 use crate::catalog::{Catalog, Epoch, MapRef, MirrorRecord, Point, Record, Seal, SourceRecord};
-use crate::engine::{Control, Pool, block_digests};
+use crate::engine::{Control, Pool};
 use crate::error::{Error, Result};
 use crate::state::{Condition, Conditions, Consistency, Mode, State};
 use crate::tracker::Tag;
@@ -44,7 +45,9 @@ impl Pair {
         mirror: &Path,
         source: &Path,
         options: AdoptOptions,
+        control: &Control,
     ) -> Result<Self> {
+        check_accept(&options.accept)?;
         let folder = folder_of(&*host, mirror, options.catalog.as_deref())?;
         let found =
             host.find(mirror)?.ok_or_else(|| Error::NotFound { path: mirror.to_path_buf() })?;
@@ -57,7 +60,7 @@ impl Pair {
         let mut catalog =
             if known { Some(Catalog::open(Arc::clone(&host), &folder)?) } else { None };
         let seal = catalog.as_ref().map(Catalog::read_seal).transpose()?.flatten();
-        vouch(&host, &found, seal.as_ref(), &options)?;
+        vouch(&host, &found, seal.as_ref(), &options, control)?;
         let identity = match &source {
             Some(source) => volume_of(&*host, source, options.mode)?,
             None => (Uuid::new_v4(), true, 0),
@@ -91,6 +94,7 @@ fn vouch(
     mirror: &Found,
     seal: Option<&Seal>,
     options: &AdoptOptions,
+    control: &Control,
 ) -> Result<()> {
     let Some(seal) = seal else {
         if options.accept.iter().any(|word| word == "unsealed") {
@@ -99,33 +103,17 @@ fn vouch(
         return Err(Error::Protected { verb: "adopt", conditions: vec!["unsealed".into()] });
     };
     let reader = Reader::new(host.open(&mirror.path, Access::Read)?);
-    if reader.length()? < seal.length {
-        return Err(Error::TooSmall {
-            path: mirror.path.clone(),
-            length: reader.length()?,
-            needed: seal.length,
-        });
-    }
-    let digests = block_digests(
-        &reader,
-        seal.length,
-        seal.block_size,
-        &Pool::default(),
-        &Control::default(),
-    )?;
-    let digests = digests.unwrap_or_default();
-    let bad: Vec<u64> = (0u64..)
-        .zip(seal.digests.iter().zip(&digests))
-        .filter_map(|(block, (old, new))| (old != new).then_some(block))
-        .collect();
-    if bad.is_empty() {
+    let Some(broken) = broken_blocks(&reader, seal, &Pool::default(), control)? else {
+        let next = "adopt() begins anew; nothing was changed";
+        return Err(Error::Cancelled { state: "not adopted".into(), next: next.into() });
+    };
+    if broken.is_empty() {
         return Ok(());
     }
-    let size = seal.block_size.bytes();
     Err(Error::SealMismatch {
         path: mirror.path.clone(),
-        blocks: bad.len() as u64,
-        bad: bad.into_iter().take(1000).map(|block| (block * size, size)).collect(),
+        blocks: broken.len() as u64,
+        bad: broken.into_iter().take(1000).map(Into::into).collect(),
     })
 }
 

@@ -1,13 +1,14 @@
 //! `hold` and `release`: a split mirror on hold refuses to be established, detached or overwritten.
 
-use super::Pair;
 use super::report::Status;
+use super::{Pair, check_text};
 use crate::error::Result;
 use crate::state::Verb;
 
 impl Pair {
     /// Puts the mirror on hold; a second hold replaces the reason.
     pub fn hold(&self, reason: Option<&str>) -> Result<Status> {
+        check_text("reason", reason)?;
         self.set_hold(Verb::Hold, Some(reason.unwrap_or("").to_owned()))
     }
 

@@ -46,9 +46,13 @@ pub use status::{history_of, status_of};
 pub use views::MirrorView;
 
 use crate::area::Host;
+use crate::catalog::Record;
 use crate::error::{Error, Result};
-use crate::state::{Refusal, Situation, Verb, check_guards, check_state, legal_verbs};
+use crate::state::{ACCEPTABLE, Refusal, Situation, Verb, check_guards, check_state, legal_verbs};
 use crate::volume::Volume;
+
+/// Longest label or reason of a hold, in bytes.
+const TEXT_BYTES_MAX: usize = 1000;
 
 /// An open pair. All methods may be called from several threads; verbs take turns.
 #[derive(Debug)]
@@ -63,7 +67,6 @@ pub struct Pair {
     verbs: Mutex<()>,
     /// Commits of the catalog that this object found when it was opened.
     first_sequence: u64,
-    views: views::Views,
 }
 
 /// A verb that runs; other verbs wait until it is dropped.
@@ -141,7 +144,7 @@ impl Pair {
             return Err(Error::State {
                 verb: verb.name(),
                 state: described(record.state.name(), &record.conditions.names()),
-                legal: legal_verbs(record.state, &record.conditions),
+                legal: legal_verbs(situation(record, false)),
             });
         }
         drop(catalog);
@@ -151,16 +154,13 @@ impl Pair {
 
     /// The protections of the verb table, with what the caller accepts.
     fn check_guards(&self, verb: Verb, accept: &[String]) -> Result<()> {
+        check_accept(accept)?;
         let source_length =
             self.volume.source().ok().map(|source| source.reader().length()).transpose()?;
         let catalog = self.volume.catalog();
         let record = catalog.record();
-        let now = Situation {
-            state: record.state,
-            conditions: &record.conditions,
-            hold: record.hold.as_deref(),
-            shrunk: source_length.is_some_and(|length| length < record.length / 2),
-        };
+        let shrunk = source_length.is_some_and(|length| length < record.length / 2);
+        let now = situation(record, shrunk);
         check_guards(verb, now, accept).map_err(|refusal| match refusal {
             Refusal::Held(reason) => Error::Held { verb: verb.name(), reason },
             Refusal::Skewed => {
@@ -178,6 +178,41 @@ impl Pair {
             state: described(record.state.name(), &record.conditions.names()),
             next: next.to_owned(),
         }
+    }
+}
+
+/// What the protections look at, of a record.
+fn situation(record: &Record, shrunk: bool) -> Situation<'_> {
+    Situation {
+        state: record.state,
+        conditions: &record.conditions,
+        hold: record.hold.as_deref(),
+        shrunk,
+    }
+}
+
+/// Refuses words in `accept` that override nothing: a misspelt one would be a false promise.
+fn check_accept(accept: &[String]) -> Result<()> {
+    match accept.iter().find(|word| !ACCEPTABLE.contains(&word.as_str())) {
+        None => Ok(()),
+        Some(word) => {
+            let known = ACCEPTABLE.join(", ");
+            Err(Error::argument(
+                "accept",
+                format!("'{word}' is not known; what can be accepted: {known}"),
+            ))
+        }
+    }
+}
+
+/// Names that people give are stored in the record, which has limited room.
+fn check_text(argument: &'static str, text: Option<&str>) -> Result<()> {
+    match text {
+        Some(text) if text.len() > TEXT_BYTES_MAX => Err(Error::argument(
+            argument,
+            format!("it has {} bytes; at most {TEXT_BYTES_MAX}", text.len()),
+        )),
+        _ => Ok(()),
     }
 }
 

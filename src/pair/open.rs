@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
-use super::{Pair, views::Views};
+use super::Pair;
 use crate::area::{Access, Found, Host, Kind, Reader, Writer};
 use crate::bitmap::Bitmap;
 use crate::catalog::{Catalog, MapKind, Record};
@@ -77,7 +77,6 @@ impl Pair {
             activity: Mutex::new("idle"),
             verbs: Mutex::new(()),
             first_sequence,
-            views: Views::default(),
         };
         if lost {
             pair.volume.catalog().commit(|record| {

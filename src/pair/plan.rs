@@ -5,7 +5,7 @@ use super::report::{EXTENTS_MAX, PlanReport, SCHEMA};
 use crate::area::{Kind, Reader};
 use crate::engine::CopyPlan;
 use crate::error::{Error, Result, shown};
-use crate::state::{Method, Reason, State, Verb};
+use crate::state::{Condition, Method, Reason, State, Verb};
 use crate::units::{Extent, intersected, merged, total_bytes};
 
 /// A plan that can be carried out as long as nothing has changed since it was made.
@@ -144,11 +144,22 @@ impl Pair {
         if plan.made_at.1 != now.1 {
             return stale("the pair has changed since it was made");
         }
-        let doubt = self.volume.source().ok().and_then(|source| source.tracker().doubt());
+        let doubt = self.doubt();
         if plan.copy.reason == Reason::Bitmap && (plan.made_at.2 != now.2 || doubt.is_some()) {
             return stale("the source was written since it was made");
         }
         Ok(())
+    }
+
+    /// Why the marks are not all that differs; `None` when they are. The tracker speaks of the source alone: a mirror
+    /// that others changed, or that failed, differs where nobody marked.
+    pub(super) fn doubt(&self) -> Option<Reason> {
+        let doubt = self.volume.source().ok().and_then(|source| source.tracker().doubt());
+        let catalog = self.volume.catalog();
+        let conditions = &catalog.record().conditions;
+        let touched =
+            conditions.has(Condition::MirrorSkewed) || conditions.has(Condition::MirrorFailed);
+        doubt.or(touched.then_some(Reason::Compare))
     }
 
     /// The mirror for reading, in any state.
@@ -166,17 +177,11 @@ impl Pair {
         let source = self.volume.source()?;
         let length = source.reader().length()?;
         let whole = vec![Extent::new(0, length)];
-        let (state, mirror_failed) = {
-            let catalog = self.volume.catalog();
-            let record = catalog.record();
-            (record.state, record.conditions.has(crate::state::Condition::MirrorFailed))
-        };
-        let doubt = source.tracker().doubt();
-        let (reason, method) = match (state, doubt) {
+        let state = self.volume.catalog().record().state;
+        let (reason, method) = match (state, self.doubt()) {
             (State::Initialized, _) => (Reason::First, Method::Copy),
             _ if force => (Reason::Forced, Method::Copy),
             (_, Some(reason)) => (reason, Method::Compare),
-            (_, None) if mirror_failed => (Reason::Compare, Method::Compare),
             (_, None) => (Reason::Bitmap, Method::Copy),
         };
         let size = self.volume.block_size();
@@ -197,7 +202,7 @@ impl Pair {
         let mirror = self.volume.frozen_mirror().ok_or(Error::Closed)?;
         let length = self.volume.catalog().record().length;
         let source = self.volume.source().ok();
-        let doubt = source.as_ref().map(|source| source.tracker().doubt());
+        let doubt = source.as_ref().map(|_| self.doubt());
         let (reason, method) = match doubt {
             _ if full => (Reason::Forced, Method::Copy),
             None => (Reason::SourceReplaced, Method::Copy),

@@ -1,7 +1,7 @@
 //! `refresh`: establish and split in one, for a new point every night.
 
 use super::report::{PairNow, RefreshReport};
-use super::{EstablishOptions, Pair, SplitOptions};
+use super::{EstablishOptions, Pair, SplitOptions, check_text};
 use crate::engine::Control;
 use crate::error::{Error, Result};
 use crate::state::{Consistency, Verb};
@@ -20,6 +20,7 @@ pub struct RefreshOptions {
 impl Pair {
     /// Takes the source as it is now: brings the mirror up to date and splits it again.
     pub fn refresh(&self, options: &RefreshOptions, control: &Control) -> Result<RefreshReport> {
+        check_text("label", options.label.as_deref())?;
         let _entered = self.enter(Verb::Refresh, "synchronizing", false)?;
         if options.require == Some(Consistency::Application) {
             // Known before the old point is given up.

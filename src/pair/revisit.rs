@@ -22,7 +22,15 @@ impl Pair {
         if record.state == State::Split && !found.stamp.same_content(&record.mirror.stamp) {
             conditions.set(Condition::MirrorSkewed);
         }
+        let followed = record.state == State::Synchronized;
         if let Ok(source) = self.volume.source() {
+            if followed
+                && !self.volume.has_session()
+                && !found.stamp.same_content(&record.mirror.stamp)
+            {
+                // We have not written it since, so somebody else has.
+                source.tracker().lose(Reason::Compare);
+            }
             note_doubt(&mut conditions, record.state, source.tracker().doubt());
         }
         if conditions != record.conditions {

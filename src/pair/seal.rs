@@ -4,11 +4,12 @@ use std::time::Instant;
 
 use super::Pair;
 use super::report::{EXTENTS_MAX, PairNow, ScrubReport, SealReport};
-use crate::catalog::Seal;
-use crate::engine::{Control, block_digests};
+use crate::area::Reader;
+use crate::catalog::{Digest, Seal};
+use crate::engine::{Control, Pool, block_digests};
 use crate::error::{Error, Result};
 use crate::state::{Condition, Verb};
-use crate::units::{BlockRun, Extent, merged};
+use crate::units::{BlockRun, BlockSize, Extent, merged};
 
 impl Pair {
     /// Digests every block of the split mirror; from then on each is checked before it is used.
@@ -53,16 +54,11 @@ impl Pair {
         let begun = Instant::now();
         let seal = self.volume.seal()?.ok_or(Error::NotSealed)?;
         let stamp = self.volume.frozen_mirror().ok_or(Error::Closed)?.stamp()?;
-        let found = self.digested(control, "scrub() begins anew")?;
-        let size = seal.block_size;
-        let differing = (0u64..)
-            .zip(seal.digests.iter().zip(&found.digests))
-            .filter(|(_, (old, new))| old != new);
-        let bad: Vec<Extent> = differing
-            .map(|(block, _)| size.extent(BlockRun { first: block, count: 1 }, seal.length))
-            .collect();
+        let mirror = self.volume.frozen_mirror().ok_or(Error::Closed)?;
+        let bad = broken_blocks(&mirror, &seal, self.volume.pool(), control)?
+            .ok_or_else(|| self.cancelled("scrub() begins anew"))?;
         let blocks_bad = bad.len() as u64;
-        let intact = bad.is_empty() && found.length == seal.length;
+        let intact = bad.is_empty();
         let mut catalog = self.volume.catalog();
         if intact == catalog.record().conditions.has(Condition::MirrorSkewed) {
             catalog.commit(|record| {
@@ -82,8 +78,8 @@ impl Pair {
             root: seal.root(),
             blocks_bad,
             bad: merged(bad).into_iter().take(EXTENTS_MAX).collect(),
-            blocks: found.digests.len() as u64,
-            bytes: found.length,
+            blocks: seal.digests.len() as u64,
+            bytes: seal.length,
             seconds: begun.elapsed().as_secs_f64(),
         };
         catalog.note("scrub", serde_json::json!({"intact": intact, "blocks_bad": blocks_bad}));
@@ -93,17 +89,45 @@ impl Pair {
     fn digested(&self, control: &Control, next: &str) -> Result<Seal> {
         let mirror = self.volume.frozen_mirror().ok_or(Error::Closed)?;
         let length = self.volume.catalog().record().length;
-        if mirror.length()? < length {
-            return Err(Error::TooSmall {
-                path: self.mirror_path.clone(),
-                length: mirror.length()?,
-                needed: length,
-            });
-        }
-        let block_size = self.volume.block_size();
-        match block_digests(&mirror, length, block_size, self.volume.pool(), control)? {
+        let (block_size, pool) = (self.volume.block_size(), self.volume.pool());
+        match digests(&mirror, length, block_size, pool, control)? {
             Some(digests) => Ok(Seal { block_size, length, digests }),
             None => Err(self.cancelled(next)),
         }
     }
+}
+
+/// The digests of an area that must have all of `length` bytes; `None` when it was cancelled.
+fn digests(
+    area: &Reader,
+    length: u64,
+    size: BlockSize,
+    pool: &Pool,
+    control: &Control,
+) -> Result<Option<Vec<Digest>>> {
+    let found = area.length()?;
+    if found < length {
+        return Err(Error::TooSmall {
+            path: area.path().to_path_buf(),
+            length: found,
+            needed: length,
+        });
+    }
+    block_digests(area, length, size, pool, control)
+}
+
+/// The blocks of an area that are not what was sealed, one extent each; `None` when it was cancelled.
+pub(super) fn broken_blocks(
+    area: &Reader,
+    seal: &Seal,
+    pool: &Pool,
+    control: &Control,
+) -> Result<Option<Vec<Extent>>> {
+    let Some(found) = digests(area, seal.length, seal.block_size, pool, control)? else {
+        return Ok(None);
+    };
+    let differing =
+        (0u64..).zip(seal.digests.iter().zip(&found)).filter(|(_, (old, new))| old != new);
+    let extent = |block| seal.block_size.extent(BlockRun { first: block, count: 1 }, seal.length);
+    Ok(Some(differing.map(|(block, _)| extent(block)).collect()))
 }

@@ -5,8 +5,8 @@
 
 use std::time::Instant;
 
-use super::Pair;
 use super::report::{PairNow, SplitReport, seconds};
+use super::{Pair, check_text};
 use crate::catalog::{MapKind, Point};
 use crate::error::{Error, Result};
 use crate::state::{Condition, Consistency, State, Verb};
@@ -26,6 +26,7 @@ pub struct SplitOptions {
 impl Pair {
     /// Splits the mirror: durable and consistent when it returns.
     pub fn split(&self, options: &SplitOptions) -> Result<SplitReport> {
+        check_text("label", options.label.as_deref())?;
         let entered = self.enter(Verb::Split, "synchronizing", false)?;
         let report = self.split_entered(options, false);
         drop(entered);

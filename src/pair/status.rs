@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Pair;
 use super::report::{PairNow, Status, Tracking, seconds};
+use super::{Pair, situation};
 use crate::area::Host;
 use crate::catalog::{Catalog, Event, MapKind, Record};
 use crate::error::{Result, shown};
-use crate::state::{Condition, Reason, legal_verbs};
+use crate::state::{Reason, legal_verbs};
 
 fn status_from(record: &Record, folder: &Path) -> Status {
     let point = record.point.as_ref();
@@ -33,8 +33,8 @@ fn status_from(record: &Record, folder: &Path) -> Status {
         tracking: None,
         changed_blocks: None,
         pending_blocks: 0,
-        next: legal_verbs(record.state, &record.conditions),
-        advice: record.conditions.iter().map(Condition::advice).collect(),
+        next: legal_verbs(situation(record, false)),
+        advice: record.conditions.iter().map(|condition| condition.advice(record.state)).collect(),
     }
 }
 
@@ -71,7 +71,7 @@ impl Pair {
             self.revisit()?;
         }
         self.check_usable()?;
-        let doubt = self.volume.source().ok().map(|source| source.tracker().doubt());
+        let doubt = self.volume.source().ok().map(|_| self.doubt());
         let pending = self
             .volume
             .look(|phase| phase.restore.as_ref().map(|restore| restore.pending().count()));
@@ -106,8 +106,7 @@ impl Pair {
     /// One byte a block: 0 same, 1 changed since the point, 2 still to be restored, 255 not known.
     pub fn block_map(&self) -> Result<Vec<u8>> {
         self.check_usable()?;
-        let doubt =
-            self.volume.source().ok().is_none_or(|source| source.tracker().doubt().is_some());
+        let doubt = self.volume.source().is_err() || self.doubt().is_some();
         let blocks = self.volume.block_size().count(self.volume.catalog().record().length);
         let mut map = vec![if doubt { 255u8 } else { 0 }; blocks as usize];
         let mut paint = |runs: Vec<crate::units::BlockRun>, value: u8| {

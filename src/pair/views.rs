@@ -1,22 +1,27 @@
 //! Mappings of the split mirror that the host program holds: while one lives, the mirror must not be written.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Pair;
 use crate::area::View;
 use crate::error::{Error, Result};
 use crate::state::Verb;
 
-#[derive(Debug, Clone, Default)]
-pub(super) struct Views(Arc<AtomicU64>);
+/// How many mappings of each mirror, by device and inode, this process holds. They outlive the pair that gave them,
+/// so they are counted for the process and not for the pair.
+static LIVE: Mutex<BTreeMap<(u64, u64), u64>> = Mutex::new(BTreeMap::new());
+
+fn live() -> MutexGuard<'static, BTreeMap<(u64, u64), u64>> {
+    LIVE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// All bytes of a split mirror, mapped read-only. Outlives the pair; the bytes do not change while it lives,
 /// unless somebody writes the mirror's file natively.
 pub struct MirrorView {
     bytes: View,
     length: usize,
-    live: Views,
+    mirror: (u64, u64),
 }
 
 impl std::fmt::Debug for MirrorView {
@@ -27,7 +32,13 @@ impl std::fmt::Debug for MirrorView {
 
 impl Drop for MirrorView {
     fn drop(&mut self) {
-        self.live.0.fetch_sub(1, Ordering::AcqRel);
+        let mut live = live();
+        if let Some(count) = live.get_mut(&self.mirror) {
+            *count -= 1;
+            if *count == 0 {
+                live.remove(&self.mirror);
+            }
+        }
     }
 }
 
@@ -45,9 +56,10 @@ impl Pair {
         let _entered = self.enter(Verb::OpenMirror, "idle", false)?;
         let mirror = self.volume.frozen_mirror().ok_or(Error::Closed)?;
         let length = self.volume.catalog().record().length as usize;
-        let bytes = mirror.view()?;
-        self.views.0.fetch_add(1, Ordering::AcqRel);
-        Ok(MirrorView { bytes, length, live: self.views.clone() })
+        let (bytes, stamp) = (mirror.view()?, mirror.stamp()?);
+        let mirror = (stamp.device, stamp.inode);
+        *live().entry(mirror).or_default() += 1;
+        Ok(MirrorView { bytes, length, mirror })
     }
 
     /// Reads up to `buffer.len()` bytes of the split mirror; fewer only at its end.
@@ -72,9 +84,10 @@ impl Pair {
 
     /// Refuses while mappings of the mirror are held.
     pub(super) fn check_no_views(&self) -> Result<()> {
-        match self.views.0.load(Ordering::Acquire) {
-            0 => Ok(()),
-            views => Err(Error::ViewsLive { views }),
+        let stamp = self.mirror_reader()?.stamp()?;
+        match live().get(&(stamp.device, stamp.inode)) {
+            None => Ok(()),
+            Some(views) => Err(Error::ViewsLive { views: *views }),
         }
     }
 }

@@ -4,10 +4,14 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-/// One flag.
+use super::State;
+
+/// One flag. In the order in which they are to be dealt with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Condition {
+    /// A restore was begun and has not ended: the source is partly restored.
+    RestorePending,
     /// The mirror was changed since its split (SNIA Skewed).
     MirrorSkewed,
     /// Reading or writing the mirror failed (SNIA Broken).
@@ -20,8 +24,6 @@ pub enum Condition {
     OutsideWrites,
     /// What changed is not known any more.
     TrackerLost,
-    /// A restore was begun and has not ended: the source is partly restored.
-    RestorePending,
 }
 
 impl Condition {
@@ -38,8 +40,8 @@ impl Condition {
         }
     }
 
-    /// One sentence: what happened and what to do.
-    pub const fn advice(self) -> &'static str {
+    /// One sentence: what happened and what to do, given the state of the pair.
+    pub const fn advice(self, state: State) -> &'static str {
         match self {
             Self::MirrorSkewed => {
                 "The mirror was changed since its split: scrub() tells whether its seal still holds and clears this; \
@@ -55,10 +57,13 @@ impl Condition {
                 "The file at the source's path is not the one that was mirrored: restore() brings the mirrored \
                  content back, establish(accept={'source-replaced'}) takes the new file."
             }
-            Self::OutsideWrites => {
-                "Others may have written the source: refresh() takes it as it is now, \
-                 split(as_of_last_establish=True) keeps the mirror as it is; the next plan compares."
-            }
+            Self::OutsideWrites => match state {
+                State::Synchronized => {
+                    "Others may have written the source: refresh() takes it as it is now, \
+                     split(as_of_last_establish=True) keeps the mirror as it is."
+                }
+                _ => "Others may have written the source: the next plan compares both sides.",
+            },
             Self::TrackerLost => {
                 "What changed is not known any more: the next plan compares both sides."
             }

@@ -8,4 +8,4 @@ mod verbs;
 pub use conditions::{Condition, Conditions};
 pub use reason::{Consistency, Method, Reason};
 pub use states::{Mode, State};
-pub use verbs::{Refusal, Situation, Verb, check_guards, check_state, legal_verbs};
+pub use verbs::{ACCEPTABLE, Refusal, Situation, Verb, check_guards, check_state, legal_verbs};

@@ -74,7 +74,8 @@ impl Verb {
 
     const fn is_legal(self, state: State, restore_pending: bool) -> bool {
         match self {
-            Self::Establish | Self::Refresh | Self::PlanEstablish | Self::Detach => true,
+            Self::Establish | Self::Refresh | Self::PlanEstablish => true,
+            Self::Detach => !restore_pending,
             Self::Split => matches!(state, State::Synchronized),
             Self::Restore | Self::PlanRestore => matches!(state, State::Split) && !restore_pending,
             Self::ResumeRestore | Self::AbandonRestore => {
@@ -112,10 +113,22 @@ pub enum Refusal {
     Conditions(Vec<String>),
 }
 
-/// The verbs that are legal now, for messages and status.
-pub fn legal_verbs(state: State, conditions: &Conditions) -> Vec<&'static str> {
-    let pending = conditions.has(Condition::RestorePending);
-    Verb::ALL.into_iter().filter(|verb| verb.is_legal(state, pending)).map(Verb::name).collect()
+/// What a caller may override by naming it in `accept`.
+pub const ACCEPTABLE: [&str; 6] = [
+    Condition::RestorePending.name(),
+    Condition::MirrorSkewed.name(),
+    Condition::SourceSuspect.name(),
+    Condition::SourceReplaced.name(),
+    "shrunk",
+    "unsealed",
+];
+
+/// The verbs that are legal now and not refused by a protection, for messages and status.
+pub fn legal_verbs(now: Situation<'_>) -> Vec<&'static str> {
+    let pending = now.conditions.has(Condition::RestorePending);
+    let open =
+        |verb: &Verb| verb.is_legal(now.state, pending) && check_guards(*verb, now, &[]).is_ok();
+    Verb::ALL.into_iter().filter(open).map(Verb::name).collect()
 }
 
 /// Whether the table allows the verb. `restart` lets a restore begin anew over one that is pending.
@@ -149,9 +162,6 @@ pub fn check_guards(verb: Verb, now: Situation<'_>, accept: &[String]) -> Result
         if now.shrunk && !accepted("shrunk") {
             refused.push("shrunk".to_owned());
         }
-    }
-    if verb == Verb::Detach && now.conditions.has(Condition::RestorePending) {
-        refused.push(Condition::RestorePending.name().to_owned());
     }
     if refused.is_empty() { Ok(()) } else { Err(Refusal::Conditions(refused)) }
 }
@@ -203,6 +213,12 @@ mod tests {
         assert!(check_state(Verb::Restore, State::Split, &pending, true));
         assert!(check_state(Verb::ResumeRestore, State::Split, &pending, false));
         assert!(check_state(Verb::AbandonRestore, State::Split, &pending, false));
+        assert!(!check_state(Verb::Detach, State::Split, &pending, false));
+        let now =
+            Situation { state: State::Split, conditions: &pending, hold: None, shrunk: false };
+        let legal = legal_verbs(now);
+        assert!(legal.contains(&"resume_restore") && legal.contains(&"abandon_restore"));
+        assert!(!legal.contains(&"establish") && !legal.contains(&"detach"));
     }
 
     #[test]

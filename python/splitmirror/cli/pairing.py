@@ -10,6 +10,7 @@ import click
 from splitmirror.cli.confirm import ask
 from splitmirror.cli.options import common, dry_run_option, pair_options, size, yes_option
 from splitmirror.cli.output import show, show_json
+from splitmirror.cli.progress import progress
 from splitmirror.pair import MirrorPair
 from splitmirror.units import format_bytes, printable
 
@@ -93,14 +94,17 @@ def adopt_command(
     as_json: bool,
 ) -> None:
     """Make a pair of a MIRROR that was moved or copied, and the SOURCE it belongs to."""
-    with MirrorPair.adopt(
-        mirror,
-        source,
-        catalog=catalog,
-        block_size=block_size,
-        mode="exclusive" if mode == "exclusive" else "shared",
-        accept=accept,
-    ) as pair:
+    with progress(as_json) as watch:
+        pair = MirrorPair.adopt(
+            mirror,
+            source,
+            catalog=catalog,
+            block_size=block_size,
+            mode="exclusive" if mode == "exclusive" else "shared",
+            accept=accept,
+            progress=watch,
+        )
+    with pair:
         show(pair.status(), as_json)
 
 

@@ -9,10 +9,11 @@ from typing import Literal, Self
 
 from splitmirror import _core
 from splitmirror._logging import drain
-from splitmirror._types import Accept, AnyPath, accepted
+from splitmirror._types import Accept, AnyPath, Progress, accepted
 from splitmirror.errors import SplitMirrorError
 from splitmirror.pair._access import Access
 from splitmirror.pair._checking import Checking
+from splitmirror.pair._handle import watched
 from splitmirror.pair._mirroring import Mirroring
 from splitmirror.pair._restoring import Restoring
 from splitmirror.states import Condition, State
@@ -106,6 +107,8 @@ class MirrorPair(Mirroring, Restoring, Checking, Access):
         block_size: int = 65536,
         mode: Literal["shared", "exclusive"] = "shared",
         accept: Accept = (),
+        progress: Progress | None = None,
+        cancel: _core.CancelToken | None = None,
     ) -> Self:
         """Make a pair of a mirror that was moved or copied, or that has no catalog any more.
 
@@ -118,6 +121,8 @@ class MirrorPair(Mirroring, Restoring, Checking, Access):
             block_size: in bytes, for a mirror without a catalog.
             mode: see create(), for a mirror without a catalog.
             accept: "unsealed" takes a mirror on trust that has no seal.
+            progress: called with (phase, bytes done, bytes in total) while the seal is checked.
+            cancel: cancels from another thread; nothing has then changed.
 
         Raises:
             ProtectedError: the mirror has no seal and "unsealed" is not accepted.
@@ -133,6 +138,8 @@ class MirrorPair(Mirroring, Restoring, Checking, Access):
                     block_size=block_size,
                     mode=mode,
                     accept=accepted(accept),
+                    progress=watched(progress),
+                    cancel=cancel,
                 )
             )
         finally:
