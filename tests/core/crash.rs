@@ -59,32 +59,70 @@ fn i1_to_i6_exclusive_second_half() {
     all(&EXCLUSIVE[EXCLUSIVE.len() / 2..], Mode::Exclusive);
 }
 
-/// Every story in both modes until one finds what the missing rule breaks.
-fn found_without(rule: Order) -> Figures {
-    let mut figures = Figures::default();
-    for (tales, mode) in [(EXCLUSIVE, Mode::Exclusive), (SHARED, Mode::Shared)] {
-        for tale in tales {
-            figures.add(run(tale, mode, Some(rule), samples() / 4 + 1));
-            if figures.violation.is_some() {
-                return figures;
-            }
-        }
-    }
-    figures
+/// The story that needs a rule, and a word of what it must find.
+fn needed_by(rule: Order) -> Option<(Mode, &'static str, &'static str)> {
+    use Mode::{Exclusive, Shared};
+    Some(match rule {
+        Order::StateBeforeMirrorBytes => (Exclusive, "again", "Some(Split): the mirror"),
+        Order::MirrorSyncedBeforeSynchronized => (Exclusive, "under writes", "the mirror"),
+        Order::MirrorSyncedBeforeClear => (Exclusive, "interrupted establish", "I2"),
+        Order::MirrorSyncedBeforeSplit => (Exclusive, "again", "Some(Split): the mirror"),
+        // Two threads are needed for it: see `drain`.
+        Order::DrainBeforeSplit => return None,
+        // A torn record is mostly no JSON any more, and then not believed either way: see `catalog`.
+        Order::ChecksumTested => return None,
+        Order::IntentBeforeWrite => (Exclusive, "written corruption", "I2"),
+        Order::MarkBeforeWrite => (Exclusive, "sessions", ""),
+        Order::DataSyncedBeforeCleanMark => (Exclusive, "sessions", ""),
+        Order::PendingBeforeSourceBytes => (Exclusive, "written corruption", "the source"),
+        Order::SourceSyncedBeforeClear => (Exclusive, "interrupted restore", "the source"),
+        Order::SourceSyncedBeforeRestored => (Exclusive, "longer source", "the source"),
+        Order::SealSyncedBeforeRoot => (Shared, "seal", "seal"),
+        Order::PagesSyncedBeforeRecord => (Exclusive, "written corruption", ""),
+        Order::RecordSynced => (Shared, "first", ""),
+        Order::AlternateSlots => (Shared, "first", "checksum"),
+        Order::FolderSynced => (Shared, "first", "the state is None"),
+        Order::TagSyncedBeforeWrite => (Shared, "lost source", "another file"),
+    })
 }
 
-#[test]
-fn each_ordering_rule_is_needed() {
+fn found_without(rule: Order) -> Option<Figures> {
+    let (mode, name, word) = needed_by(rule)?;
+    let tales = if mode == Mode::Shared { SHARED } else { EXCLUSIVE };
+    let tale = tales.iter().find(|tale| tale.0 == name).expect("a story of that name");
+    let mut figures = run(tale, mode, Some(rule), samples());
+    figures.violation = figures.violation.filter(|violation| {
+        let named = violation.contains(word);
+        if !named {
+            println!("{rule:?}: something else was found: {violation}");
+        }
+        named
+    });
+    Some(figures)
+}
+
+fn each_is_needed(rules: &[Order]) {
     let mut unnoticed = Vec::new();
-    for rule in Order::ALL {
-        let figures = found_without(rule);
+    for rule in rules {
+        let Some(figures) = found_without(*rule) else { continue };
+        let (points, images) = (figures.points, figures.images);
         match &figures.violation {
             Some(violation) => {
                 let what = violation.lines().next().unwrap_or_default();
-                println!("{rule:?} left out: found after {} images: {what}", figures.images);
+                println!("{rule:?} left out: found after {points} points, {images} images: {what}");
             }
-            None => unnoticed.push(rule),
+            None => unnoticed.push(format!("{rule:?} ({images} images)")),
         }
     }
-    assert!(unnoticed.is_empty(), "{unnoticed:?} can be left out unnoticed");
+    assert!(unnoticed.is_empty(), "can be left out unnoticed: {unnoticed:?}");
+}
+
+#[test]
+fn each_ordering_rule_is_needed_first_half() {
+    each_is_needed(&Order::ALL[..Order::ALL.len() / 2]);
+}
+
+#[test]
+fn each_ordering_rule_is_needed_second_half() {
+    each_is_needed(&Order::ALL[Order::ALL.len() / 2..]);
 }

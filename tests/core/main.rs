@@ -3,6 +3,8 @@
 mod campaign;
 mod catalog;
 mod crash;
+mod drain;
+mod errors;
 mod model;
 mod recovery;
 mod stories;

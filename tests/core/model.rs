@@ -37,7 +37,7 @@ pub struct Promise {
     pub source: Option<Bytes>,
     /// A restore is pending; when it was resumed the source holds these bytes.
     pub goal: Option<Bytes>,
-    /// Bytes of the goal that may also be older: written during the restore and not flushed.
+    /// Bytes of the goal, or else of a synchronized mirror, that may also be older: written and not flushed.
     pub loose: Vec<Range<usize>>,
     /// The point has a seal.
     pub sealed: bool,
@@ -58,7 +58,15 @@ impl Promise {
 
     /// The same with another state and nothing promised of the mirror.
     pub fn in_state(&self, state: State) -> Self {
-        Self { state: Some(state), mirror: None, goal: None, sealed: false, ..self.clone() }
+        let source = self.source.clone();
+        Self {
+            state: Some(state),
+            mirror: None,
+            source,
+            goal: None,
+            loose: Vec::new(),
+            sealed: false,
+        }
     }
 
     /// The same with the mirror's bytes.
@@ -91,6 +99,17 @@ impl Facts {
     pub fn at(&self, position: usize) -> &[Promise] {
         self.0.range(..=position).next_back().map_or(&[], |(_, allowed)| allowed)
     }
+}
+
+/// Takes the blocks that any of these ranges touch out of a comparison.
+pub fn masked(bytes: &[u8], loose: &[Range<usize>]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for range in loose {
+        // A partial write of a pending block may have been torn together with the block's other bytes.
+        let end = range.end.next_multiple_of(4096).min(bytes.len());
+        bytes[(range.start / 4096 * 4096).min(end)..end].fill(0);
+    }
+    bytes
 }
 
 /// Where two byte strings differ, for messages.

@@ -13,7 +13,7 @@ use splitmirror::state::{Mode, State};
 use splitmirror::units::{Extent, subtracted};
 
 use crate::campaign::Verdict;
-use crate::model::{Promise, catalog, difference, mirror, source};
+use crate::model::{Promise, catalog, difference, masked, mirror, source};
 use crate::story::{BLOCK, SETTINGS, Story, control};
 
 /// Everything that must hold on the machine found after a power cut at a position of a story.
@@ -48,7 +48,7 @@ fn matching(
             format!("the state is {state:?} (pending: {pending}), not {:?}", promise.state)
         } else if promise.sealed && root.is_none() {
             "the seal is not recorded".to_owned()
-        } else if let Some(what) = wrong(image, &mirror(), promise.mirror.as_deref()) {
+        } else if let Some(what) = wrong_mirror(image, promise) {
             format!("{state:?}: the mirror: {what}")
         } else if let Some(what) = wrong(image, &source(), promise.source.as_deref()) {
             format!("{state:?}: the source: {what}")
@@ -59,6 +59,18 @@ fn matching(
         why.push(problem);
     }
     if found.is_empty() { Err(why.join("; ")) } else { Ok(found) }
+}
+
+fn wrong_mirror(image: &SimHost, promise: &Promise) -> Option<String> {
+    let (Some(wanted), None) = (&promise.mirror, &promise.goal) else {
+        return wrong(image, &mirror(), promise.mirror.as_deref());
+    };
+    if promise.loose.is_empty() {
+        return wrong(image, &mirror(), Some(wanted));
+    }
+    let found = masked(&image.contents(&mirror()).unwrap_or_default(), &promise.loose);
+    let wanted = masked(wanted, &promise.loose);
+    (found != wanted).then(|| difference(&found, &wanted))
 }
 
 fn wrong(image: &SimHost, path: &std::path::Path, wanted: Option<&Vec<u8>>) -> Option<String> {
@@ -229,15 +241,7 @@ fn reached(image: &SimHost, promises: &[Promise]) -> Verdict {
     let mut why = Vec::new();
     for promise in promises {
         let Some(goal) = &promise.goal else { continue };
-        let (mut left, mut right) = (found.clone(), (**goal).clone());
-        for loose in &promise.loose {
-            // A partial write of a pending block may have been torn with the block's first bytes.
-            let whole = loose.start / BLOCK * BLOCK..loose.end.next_multiple_of(BLOCK);
-            for bytes in [&mut left, &mut right] {
-                let end = whole.end.min(bytes.len());
-                bytes[whole.start.min(end)..end].fill(0);
-            }
-        }
+        let (left, right) = (masked(&found, &promise.loose), masked(goal, &promise.loose));
         if left == right {
             return Ok(());
         }

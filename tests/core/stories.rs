@@ -18,6 +18,8 @@ pub const SHARED: &[Tale] = &[
     ("seal", seal),
     ("again", again),
     ("detach and adopt", detach_and_adopt),
+    ("never flushed", never_flushed),
+    ("abandoned", abandoned),
 ];
 
 /// Stories in which everything goes through the pair.
@@ -29,6 +31,11 @@ pub const EXCLUSIVE: &[Tale] = &[
     ("interrupted establish", interrupted_establish),
     ("interrupted restore", interrupted_restore),
     ("again", again),
+    ("never flushed", never_flushed),
+    ("fresh source", fresh_source),
+    ("longer source", longer_source),
+    ("under writes", under_writes),
+    ("abandoned", abandoned),
 ];
 
 fn restore() -> RestoreOptions {
@@ -191,5 +198,59 @@ fn detach_and_adopt(story: &mut Story) -> Told {
     story.detach()?;
     story.adopt()?;
     story.native_writes(3, true)?;
+    story.restore(restore())
+}
+
+/// Nothing is flushed by the application: what the verbs promise they must make durable themselves.
+fn never_flushed(story: &mut Story) -> Told {
+    start(story)?;
+    story.writes(5)?;
+    story.split()?;
+    story.writes(4)?;
+    story.restore(restore())?;
+    story.writes(3)?;
+    story.interrupted_restore(restore(), 1)?;
+    story.resume_restore()
+}
+
+/// The source was written just before it became one, and nobody has synced it.
+fn fresh_source(story: &mut Story) -> Told {
+    story.native_writes(6, false)?;
+    start(story)?;
+    story.reopen()?;
+    story.split()?;
+    story.reopen()
+}
+
+/// All that a restore has to undo is a new length.
+fn longer_source(story: &mut Story) -> Told {
+    story.native_length(20 * BLOCK, true)?;
+    start(story)?;
+    story.split()?;
+    story.write_at(21 * BLOCK, &[7; 100])?;
+    story.flush()?;
+    story.restore(restore())?;
+    story.reopen()
+}
+
+/// The application writes while the mirror is being synchronized.
+fn under_writes(story: &mut Story) -> Told {
+    story.create()?;
+    story.writes(1)?;
+    story.establish_under_writes()?;
+    story.split()?;
+    story.writes(2)?;
+    story.establish_under_writes()?;
+    story.close()
+}
+
+/// A restore is given up in the middle, and another one brings all of it.
+fn abandoned(story: &mut Story) -> Told {
+    start(story)?;
+    story.split()?;
+    story.writes(6)?;
+    story.interrupted_restore(restore(), 1)?;
+    story.abandon_restore()?;
+    story.reopen()?;
     story.restore(restore())
 }
