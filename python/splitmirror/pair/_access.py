@@ -70,7 +70,10 @@ class Access(PairHandle):
         """
         if mode not in ("rb", "rb+", "r+b"):
             raise ArgumentError(f"mode {mode!r} is neither 'rb' nor 'rb+'", argument="mode")
-        return SourceFile(self._core, writable=mode != "rb")
+        file = SourceFile(self._core, writable=mode != "rb")
+        if file.writable():
+            self._files.add(file)
+        return file
 
     def open_mirror(self) -> MirrorFile:
         """Open the mirror as a raw I/O object for reading.

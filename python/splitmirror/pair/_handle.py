@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import weakref
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -11,6 +13,7 @@ from splitmirror._document import Document
 from splitmirror._logging import drain
 from splitmirror._types import Progress
 from splitmirror.errors import SplitMirrorError
+from splitmirror.pair._exit import close_at_exit
 from splitmirror.reports import Status
 from splitmirror.states import State
 
@@ -22,15 +25,21 @@ class PairHandle:
 
     def __init__(self, core: _core.Pair) -> None:
         self._core = core
+        self._busy: list[object] = []
+        self._files: weakref.WeakSet[io.RawIOBase] = weakref.WeakSet()
+        close_at_exit(self)
 
     def _report(self, kind: type[ReportT], verb: Callable[[], str]) -> ReportT:
         """Run a verb and read its report; a Ctrl-C leaves with a note on what it left."""
+        # A list, because append and pop are atomic; verbs of other threads are in it too.
+        self._busy.append(kind)
         try:
             return kind.from_json(verb())
         except KeyboardInterrupt as stop:
             stop.add_note(self._standing())
             raise
         finally:
+            self._busy.pop()
             drain()
 
     def _standing(self) -> str:

@@ -23,8 +23,9 @@ class MirrorPair(Mirroring, Restoring, Checking, Access):
     """A source, the mirror kept equal to it, and what is known of the two.
 
     Made by `create`, found again by `open` through the catalog beside the mirror. Close it when
-    done, or use it in ``with``; an interrupted restore stays pending and is not lost. All verbs
-    may be called from any thread, not after a fork. (SNIA: source and target element; EMC:
+    done, or use it in ``with``; what is forgotten is closed when the interpreter ends. An
+    interrupted restore stays pending and is not lost. All verbs may be called from any thread,
+    not after a fork. (SNIA: source and target element; EMC:
     standard and BCV.)
 
     >>> with splitmirror.MirrorPair.open("data.mirror") as pair:  # doctest: +SKIP
