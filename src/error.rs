@@ -42,6 +42,14 @@ fn list(words: &[impl AsRef<str>]) -> String {
     words.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ")
 }
 
+/// What is known of the space; the system's own refusal brings no numbers.
+fn room(needed: u64, available: u64) -> String {
+    if needed == 0 {
+        return String::new();
+    }
+    format!(": {needed} bytes are needed, {available} are free")
+}
+
 /// Everything that can go wrong, with its context.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the message of each variant documents it and its fields")]
@@ -50,9 +58,14 @@ pub enum Error {
     State { verb: &'static str, state: String, legal: Vec<&'static str> },
     #[error("{operation} failed on {}: {}", shown(path), reason(*errno))]
     Io { path: PathBuf, operation: &'static str, errno: i32 },
-    #[error("{} does not exist", shown(path))]
+    #[error("{} does not exist; check the path", shown(path))]
     NotFound { path: PathBuf },
-    #[error("no permission for {operation} on {}: {}; nothing was changed", shown(path), reason(*errno))]
+    #[error(
+        "the source {} does not exist; restore() makes it again from a split mirror, source= names where it was moved",
+        shown(path)
+    )]
+    SourceMissing { path: PathBuf },
+    #[error("no permission for {operation} on {}: {}; change its mode, owner or flags, or be a user who may", shown(path), reason(*errno))]
     Permission { path: PathBuf, operation: &'static str, errno: i32 },
     #[error(
         "{} is on a read-only file system; remount it read-write, or choose another place",
@@ -60,8 +73,9 @@ pub enum Error {
     )]
     ReadOnly { path: PathBuf },
     #[error(
-        "no space left for {}: {needed} bytes are needed, {available} are free; free some space and call the verb again",
-        shown(path)
+        "no space left for {}{}; free some space and call the verb again",
+        shown(path),
+        room(*needed, *available)
     )]
     NoSpace { path: PathBuf, needed: u64, available: u64 },
     #[error("{} is {what}; an area is a regular file or a block device", shown(path))]
@@ -83,7 +97,7 @@ pub enum Error {
         shown(path)
     )]
     MirrorExists { path: PathBuf },
-    #[error("{} has {length} bytes, {needed} are needed", shown(path))]
+    #[error("{} has {length} bytes, {needed} are needed; take a larger one", shown(path))]
     TooSmall { path: PathBuf, length: u64, needed: u64 },
     #[error("{argument}: {problem}")]
     Argument { argument: &'static str, problem: String },
@@ -201,7 +215,9 @@ impl Error {
     pub fn errno(&self) -> Option<i32> {
         match self {
             Self::Io { errno, .. } | Self::Permission { errno, .. } => Some(*errno),
-            Self::NotFound { .. } | Self::CatalogMissing { .. } => Some(libc::ENOENT),
+            Self::NotFound { .. } | Self::SourceMissing { .. } | Self::CatalogMissing { .. } => {
+                Some(libc::ENOENT)
+            }
             Self::ReadOnly { .. } => Some(libc::EROFS),
             Self::NoSpace { .. } => Some(libc::ENOSPC),
             Self::MirrorExists { .. } => Some(libc::EEXIST),
@@ -215,7 +231,7 @@ impl Error {
         match self {
             Self::State { .. } => "StateError",
             Self::Io { .. } => "AreaIOError",
-            Self::NotFound { .. } => "AreaNotFoundError",
+            Self::NotFound { .. } | Self::SourceMissing { .. } => "AreaNotFoundError",
             Self::Permission { .. } => "AreaPermissionError",
             Self::ReadOnly { .. } => "ReadOnlyAreaError",
             Self::NoSpace { .. } => "NoSpaceError",
@@ -261,6 +277,7 @@ impl Error {
                 json!({"path": shown(path), "operation": operation})
             }
             Self::NotFound { path }
+            | Self::SourceMissing { path }
             | Self::ReadOnly { path }
             | Self::MirrorExists { path }
             | Self::CatalogMissing { path }

@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{major, minor};
@@ -52,7 +52,11 @@ pub(super) fn lower_devices(device: u64) -> Vec<u64> {
     {
         names.push(disk.to_path_buf());
     }
-    names.iter().filter_map(|path| device_number(path)).collect()
+    // A loop device may also stand over a device.
+    let looped = loop_file(device).and_then(|path| std::fs::metadata(path).ok());
+    let looped = looped.filter(|meta| meta.file_type().is_block_device());
+    let numbers = names.iter().filter_map(|path| device_number(path));
+    numbers.chain(looped.map(|meta| meta.rdev())).collect()
 }
 
 /// The devices that are parts of this one or made from it.

@@ -147,7 +147,11 @@ impl Host for Linux {
     }
 
     fn create(&self, path: &Path, ownership: Option<Ownership>) -> Result<Arc<dyn Medium>> {
-        let failed = |error: std::io::Error| Error::io(path, "creating", &error);
+        let failed = |error: std::io::Error| match error.kind() {
+            // Also a symlink that leads nowhere: nothing is ever made through one.
+            ErrorKind::AlreadyExists => Error::MirrorExists { path: path.to_path_buf() },
+            _ => Error::io(path, "creating", &error),
+        };
         let file = File::options()
             .read(true)
             .write(true)

@@ -9,6 +9,7 @@
 //!
 //! Everything carries a checksum. The byte tables are in docs/format.md.
 
+mod create;
 mod header;
 mod history;
 mod pages;

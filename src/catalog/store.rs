@@ -9,16 +9,17 @@ use crate::area::{Access, Host, Lock, Order, Reader, Writer};
 use crate::bitmap::Bitmap;
 use crate::error::{Error, Result};
 
-const NAME: &str = "catalog";
-const NEXT_NAME: &str = "catalog.next";
-const LOCK_NAME: &str = "lock";
+pub(super) const NAME: &str = "catalog";
+pub(super) const NEXT_NAME: &str = "catalog.next";
+pub(super) const LOCK_NAME: &str = "lock";
 
 /// An open catalog. Dropping it gives the lock back.
 #[derive(Debug)]
 pub struct Catalog {
     host: Arc<dyn Host>,
     folder: PathBuf,
-    file: Writer,
+    /// None once it was given back.
+    file: Option<Writer>,
     record: Record,
     sequence: u64,
     pages: Pages,
@@ -31,39 +32,16 @@ impl Catalog {
         Ok(host.find(&folder.join(NAME))?.is_some())
     }
 
-    /// Makes the folder and the catalog of a new pair. A half-made one, from a crash, is replaced.
-    pub fn create(host: Arc<dyn Host>, folder: &Path, mut record: Record) -> Result<Self> {
-        host.make_folder(folder)?;
-        host.check_private(folder)?;
-        let lock = host.lock(&folder.join(LOCK_NAME))?;
-        let (path, next) = (folder.join(NAME), folder.join(NEXT_NAME));
-        if host.find(&path)?.is_some() {
-            return Err(Error::AlreadyPaired { path: record.mirror.path.0, other: path });
-        }
-        host.remove(&next)?;
-        record.pages_reserved = pages_for(record.block_size.count(record.length)).max(1);
-        let file = Writer::new(host.create(&next, None)?);
-        file.set_length(file_length(record.pages_reserved))?;
-        file.reserve(file_extent(record.pages_reserved))?;
-        header::write(&file)?;
-        let encoded = encode(1, &record)?;
-        slots::write(&file, &*host, 1, &encoded)?;
-        file.sync_all()?;
-        host.rename(&next, &path)?;
-        if host.keeps(Order::FolderSynced) {
-            host.sync_folder(folder)?;
-            host.sync_folder(folder.parent().unwrap_or(folder))?;
-        }
+    pub(super) fn new(
+        host: Arc<dyn Host>,
+        folder: &Path,
+        file: Writer,
+        (sequence, record): (u64, Record),
+        lock: Box<dyn Lock>,
+    ) -> Self {
         let folder = folder.to_path_buf();
-        Ok(Self {
-            host,
-            folder,
-            file,
-            record,
-            sequence: 1,
-            pages: Pages::default(),
-            lock: Some(lock),
-        })
+        let (file, lock) = (Some(file), Some(lock));
+        Self { host, folder, file, record, sequence, pages: Pages::default(), lock }
     }
 
     /// Opens the catalog in a folder and locks it. Nothing is written.
@@ -71,9 +49,8 @@ impl Catalog {
         let path = check(&*host, folder)?;
         let lock = host.lock(&folder.join(LOCK_NAME))?;
         let file = Writer::new(host.open(&path, Access::Write)?);
-        let (sequence, record) = read(&*host, &file.reader(), &path)?;
-        let folder = folder.to_path_buf();
-        Ok(Self { host, folder, file, record, sequence, pages: Pages::default(), lock: Some(lock) })
+        let content = read(&*host, &file.reader(), &path)?;
+        Ok(Self::new(host, folder, file, content, lock))
     }
 
     /// Reads the record as it is now, beside the process that has the pair open.
@@ -99,9 +76,14 @@ impl Catalog {
         host.lock_owner(&folder.join(LOCK_NAME))
     }
 
-    /// Gives the lock back; the catalog must not be committed to after this.
+    /// Gives the lock and the file back; nothing can be committed after this.
     pub fn unlock(&mut self) {
+        self.file = None;
         self.lock = None;
+    }
+
+    fn file(&self) -> Result<&Writer> {
+        self.file.as_ref().ok_or(Error::Closed)
     }
 
     /// The folder.
@@ -139,7 +121,8 @@ impl Catalog {
                 self.load_map(*map)?;
             }
             self.make_room(&mut record, set.blocks())?;
-            let pages = self.pages.stage(&self.file, *map, new_generation(), set)?;
+            let file = self.file.as_ref().ok_or(Error::Closed)?;
+            let pages = self.pages.stage(file, *map, new_generation(), set)?;
             match (*map, record.pending.as_mut()) {
                 (MapKind::Dirty, _) => record.dirty = pages.reference,
                 (MapKind::Pending, Some(pending)) => pending.map = pages.reference,
@@ -149,11 +132,11 @@ impl Catalog {
         }
         let encoded = encode(self.sequence + 1, &record)?;
         if !maps.is_empty() && self.host.keeps(Order::PagesSyncedBeforeRecord) {
-            self.file.sync()?;
+            self.file()?.sync()?;
         }
-        slots::write(&self.file, &*self.host, self.sequence + 1, &encoded)?;
+        slots::write(self.file()?, &*self.host, self.sequence + 1, &encoded)?;
         if self.host.keeps(Order::RecordSynced) {
-            self.file.sync()?;
+            self.file()?.sync()?;
         }
         self.sequence += 1;
         self.record = record;
@@ -164,8 +147,8 @@ impl Catalog {
     fn make_room(&self, record: &mut Record, blocks: u64) -> Result<()> {
         let pages = pages_for(blocks);
         if pages > record.pages_reserved {
-            self.file.set_length(file_length(pages))?;
-            self.file.reserve(file_extent(pages))?;
+            self.file()?.set_length(file_length(pages))?;
+            self.file()?.reserve(file_extent(pages))?;
             record.pages_reserved = pages;
         }
         Ok(())
@@ -179,15 +162,17 @@ impl Catalog {
             (MapKind::Pending, Some(pending)) => pending.map,
             (MapKind::Pending, None) => return Ok(()),
         };
-        let written = self.pages.shrink(&self.file, map, reference, set, touched)?;
-        self.file.sync()?;
+        let file = self.file.as_ref().ok_or(Error::Closed)?;
+        let written = self.pages.shrink(file, map, reference, set, touched)?;
+        file.sync()?;
         self.pages.shrunk(map, written);
         Ok(())
     }
 
     /// Reads a bitmap; `None` when a part of it cannot be believed.
     pub fn load_map(&mut self, map: MapKind) -> Result<Option<Bitmap>> {
-        load(&mut self.pages, &self.file.reader(), &*self.host, &self.record, map)
+        let file = self.file()?.reader();
+        load(&mut self.pages, &file, &*self.host, &self.record, map)
     }
 
     /// Stores a seal; the caller then commits its root.
@@ -261,7 +246,7 @@ fn load(
     pages.load(file, host, map, reference)
 }
 
-fn encode(sequence: u64, record: &Record) -> Result<Vec<u8>> {
+pub(super) fn encode(sequence: u64, record: &Record) -> Result<Vec<u8>> {
     slots::encode(sequence, record).ok_or_else(|| {
         Error::argument(
             "ranges",

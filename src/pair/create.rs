@@ -9,7 +9,7 @@ use super::Pair;
 use super::checks::{check_different, check_space};
 use crate::area::{Access, Found, Host, Kind, Reader, Writer};
 use crate::catalog::{Catalog, Epoch, MapRef, MirrorRecord, Record, SourceRecord};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
 use crate::state::{Conditions, Mode, State};
 use crate::tracker::Tag;
 use crate::units::{BlockSize, Extent, total_bytes};
@@ -114,31 +114,40 @@ impl Pair {
             pending: None,
             pages_reserved: 0,
         };
-        let made = make(&host, &asked, existing.is_none(), &folder, record);
-        if made.is_err() && existing.is_none() {
-            // Nothing is left behind; what the removal says no longer matters.
-            let _ = host.remove(&asked);
+        let missing = existing.is_none();
+        let area = Writer::new(if missing {
+            host.create(&asked, None)?
+        } else {
+            host.open(&asked, Access::Write)?
+        });
+        let old_tag = area.reader().tag().ok().flatten();
+        let made = make(&host, &area, &asked, missing, &folder, record);
+        if made.is_err() {
+            // Nothing is left behind, and what was there is as before; why that failed no longer matters.
+            let _ = match &old_tag {
+                _ if missing => host.remove(&asked),
+                Some(tag) => area.set_tag(tag),
+                None => area.remove_tag(),
+            };
         }
         let (catalog, path) = made?;
         catalog.note(
             "create",
-            serde_json::json!({"source": source.path, "mode": options.mode.name()}),
+            serde_json::json!({"source": shown(&source.path), "mode": options.mode.name()}),
         );
         Self::assemble(host, catalog, path, None, options.settings)
     }
 }
 
-/// Creates the mirror where it is missing, names it, and then makes the catalog that counts.
+/// Names the mirror, and then makes the catalog that counts.
 fn make(
     host: &Arc<dyn Host>,
+    area: &Writer,
     mirror: &Path,
     missing: bool,
     folder: &Path,
     record: impl FnOnce(&Found) -> Record,
 ) -> Result<(Catalog, PathBuf)> {
-    let medium =
-        if missing { host.create(mirror, None)? } else { host.open(mirror, Access::Write)? };
-    let area = Writer::new(medium);
     let found = host.find(mirror)?.ok_or_else(|| Error::NotFound { path: mirror.to_path_buf() })?;
     let mut record = record(&found);
     match area.set_tag(&Tag::Mirror { pair: record.pair_id }.to_bytes()) {
@@ -169,6 +178,11 @@ fn check_mirror(
     }
     let Some(mirror) = mirror else { return Ok(()) };
     check_different(source, mirror, asked)?;
+    // Whatever place is asked for: a mirror whose own catalog stands beside it is taken.
+    let beside = host.catalog_folder(&mirror.path)?;
+    if Catalog::exists(host, &beside)? {
+        return Err(Error::AlreadyPaired { path: mirror.path.clone(), other: beside });
+    }
     match tag_of(host, mirror)? {
         Some(Some(Tag::Source { .. })) => {
             return Err(Error::AlreadyPaired {

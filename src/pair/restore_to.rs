@@ -76,7 +76,8 @@ impl Pair {
                 self.receipt(&before, done)
             }
             failed => {
-                if made {
+                // One that somebody else made meanwhile is not ours to remove.
+                if made && !matches!(failed, Err(Error::MirrorExists { .. })) {
                     self.host().remove(&path)?;
                 }
                 failed.and_then(|_| Err(self.cancelled("restore(to=…) begins anew")))

@@ -169,7 +169,7 @@ impl Volume {
     }
 
     fn source_missing(&self) -> Error {
-        Error::NotFound { path: self.catalog().record().source.path.0.clone() }
+        Error::SourceMissing { path: self.catalog().record().source.path.0.clone() }
     }
 
     /// A reader of the split mirror.

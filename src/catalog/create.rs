@@ -1,0 +1,60 @@
+//! Making the catalog of a new pair: all of it is on disk under another name before it gets its own.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::pages::{file_extent, file_length, pages_for};
+use super::store::{Catalog, LOCK_NAME, NAME, NEXT_NAME, encode};
+use super::{Record, header, slots};
+use crate::area::{Host, Lock, Order, Writer};
+use crate::error::{Error, Result};
+
+impl Catalog {
+    /// Makes the folder and the catalog of a new pair. A half-made one, from a crash, is replaced; when it fails,
+    /// what it made is removed.
+    pub fn create(host: Arc<dyn Host>, folder: &Path, record: Record) -> Result<Self> {
+        let is_new = matches!(host.find(folder), Ok(None));
+        host.make_folder(folder)?;
+        let lock = host.check_private(folder).and_then(|()| host.lock(&folder.join(LOCK_NAME)));
+        let made = lock.and_then(|lock| {
+            if host.find(&folder.join(NAME))?.is_some() {
+                let other = folder.join(NAME);
+                return Err(Error::AlreadyPaired { path: record.mirror.path.0, other });
+            }
+            Self::fill(Arc::clone(&host), folder, record, lock).inspect_err(|_| {
+                for name in [NEXT_NAME, NAME, LOCK_NAME] {
+                    let _ = host.remove(&folder.join(name));
+                }
+            })
+        });
+        if made.is_err() && is_new {
+            // Only an empty folder can be removed; one that others have filled meanwhile stays.
+            let _ = host.remove(folder);
+        }
+        made
+    }
+
+    fn fill(
+        host: Arc<dyn Host>,
+        folder: &Path,
+        mut record: Record,
+        lock: Box<dyn Lock>,
+    ) -> Result<Self> {
+        let (path, next) = (folder.join(NAME), folder.join(NEXT_NAME));
+        host.remove(&next)?;
+        record.pages_reserved = pages_for(record.block_size.count(record.length)).max(1);
+        let file = Writer::new(host.create(&next, None)?);
+        file.set_length(file_length(record.pages_reserved))?;
+        file.reserve(file_extent(record.pages_reserved))?;
+        header::write(&file)?;
+        let encoded = encode(1, &record)?;
+        slots::write(&file, &*host, 1, &encoded)?;
+        file.sync_all()?;
+        host.rename(&next, &path)?;
+        if host.keeps(Order::FolderSynced) {
+            host.sync_folder(folder)?;
+            host.sync_folder(folder.parent().unwrap_or(folder))?;
+        }
+        Ok(Self::new(host, folder, file, (1, record), lock))
+    }
+}
