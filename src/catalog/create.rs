@@ -51,10 +51,21 @@ impl Catalog {
         slots::write(&file, &*host, 1, &encoded)?;
         file.sync_all()?;
         host.rename(&next, &path)?;
-        if host.keeps(Order::FolderSynced) {
-            host.sync_folder(folder)?;
-            host.sync_folder(folder.parent().unwrap_or(folder))?;
+        if let Err(error) = sync_names(&*host, folder) {
+            // A catalog whose creation is reported as failed must not be found later; that it is gone is durable
+            // before the caller may remove the mirror.
+            let gone = host.remove(&path).and_then(|()| host.sync_folder(folder));
+            return Err(gone.err().unwrap_or(error));
         }
         Ok(Self::new(host, folder, file, (1, record), lock))
     }
+}
+
+/// Makes a new catalog's name durable, and that of its folder.
+fn sync_names(host: &dyn Host, folder: &Path) -> Result<()> {
+    if !host.keeps(Order::FolderSynced) {
+        return Ok(());
+    }
+    host.sync_folder(folder)?;
+    host.sync_folder(folder.parent().unwrap_or(folder))
 }

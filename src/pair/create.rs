@@ -122,7 +122,8 @@ impl Pair {
         });
         let old_tag = area.reader().tag().ok().flatten();
         let made = make(&host, &area, &asked, missing, &folder, record);
-        if made.is_err() {
+        // A catalog that may still be there keeps its mirror: the two are a pair that can be detached.
+        if made.is_err() && matches!(Catalog::exists(&*host, &folder), Ok(false)) {
             // Nothing is left behind, and what was there is as before; why that failed no longer matters.
             let _ = match &old_tag {
                 _ if missing => host.remove(&asked),
