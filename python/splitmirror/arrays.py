@@ -26,7 +26,10 @@ def mirror_array(
     """Make the view; see MirrorPair.mirror_array."""
     import numpy as np
 
-    kind = _item_type(np.dtype(dtype))
+    try:
+        kind = _item_type(np.dtype(dtype))
+    except TypeError as error:
+        raise ArgumentError(f"dtype {dtype!r}: {error}", argument="dtype") from None
     if order != "C":
         raise ArgumentError(f"order {order!r} is not supported, only 'C'", argument="order")
     limit = core.mirror_length()
