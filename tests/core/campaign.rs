@@ -12,15 +12,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use splitmirror::sim::{Damage, Random, SimHost, Survival};
 
 /// What a check says: nothing, or what does not hold.
-pub type Verdict = Result<(), String>;
+pub(crate) type Verdict = Result<(), String>;
 
 /// Images a crash point.
-pub fn samples() -> u64 {
+pub(crate) fn samples() -> u64 {
     number("SPLITMIRROR_CRASH_SAMPLES").unwrap_or(1000)
 }
 
 /// Where all randomness comes from.
-pub fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     number("SPLITMIRROR_CRASH_SEED").unwrap_or(0x0005_eed0_f5e7)
 }
 
@@ -30,18 +30,18 @@ fn number(name: &str) -> Option<u64> {
 
 /// What a campaign did.
 #[derive(Debug, Clone, Default)]
-pub struct Figures {
-    pub points: u64,
+pub(crate) struct Figures {
+    pub(crate) points: u64,
     /// Sampled.
-    pub images: u64,
+    pub(crate) images: u64,
     /// Of them different ones, which were checked.
-    pub checked: u64,
-    pub violation: Option<String>,
+    pub(crate) checked: u64,
+    pub(crate) violation: Option<String>,
 }
 
 impl Figures {
     /// Adds another campaign; the first violation stays.
-    pub fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.points += other.points;
         self.images += other.images;
         self.checked += other.checked;
@@ -49,7 +49,7 @@ impl Figures {
     }
 
     /// Prints the figures and fails the test when something did not hold.
-    pub fn assert_clean(&self, name: &str) {
+    pub(crate) fn assert_clean(&self, name: &str) {
         println!(
             "{name}: {} crash points, {} images ({} different)",
             self.points, self.images, self.checked
@@ -74,7 +74,7 @@ fn fingerprint(survival: &Survival) -> u64 {
 }
 
 /// Runs a check; a panic in it is a violation too.
-pub fn caught(check: impl FnOnce() -> Verdict) -> Verdict {
+pub(crate) fn caught(check: impl FnOnce() -> Verdict) -> Verdict {
     catch_unwind(AssertUnwindSafe(check)).unwrap_or_else(|panic| {
         let text = panic
             .downcast_ref::<String>()
@@ -86,7 +86,7 @@ pub fn caught(check: impl FnOnce() -> Verdict) -> Verdict {
 
 /// Cuts the power at the crash points of a part of the log, `samples` times each, and checks what is found.
 /// Ends with the first violation.
-pub fn campaign(
+pub(crate) fn campaign(
     host: &SimHost,
     positions: Range<usize>,
     samples: u64,

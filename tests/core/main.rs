@@ -1,5 +1,13 @@
 //! The core against a simulated machine: one module a scenario.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "all of it is test code"
+)]
+
 mod campaign;
 mod catalog;
 mod crash;
@@ -9,3 +17,4 @@ mod model;
 mod recovery;
 mod stories;
 mod story;
+mod story_restores;

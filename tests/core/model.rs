@@ -3,49 +3,49 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use splitmirror::state::State;
 
 /// Bytes of a file; shared, because most promises speak of the same ones.
-pub type Bytes = Arc<Vec<u8>>;
+pub(crate) type Bytes = Arc<Vec<u8>>;
 
 /// The source of every story.
-pub fn source() -> PathBuf {
+pub(crate) fn source() -> PathBuf {
     "/data/source".into()
 }
 
 /// Its mirror.
-pub fn mirror() -> PathBuf {
+pub(crate) fn mirror() -> PathBuf {
     "/data/mirror".into()
 }
 
 /// The catalog's folder.
-pub fn catalog() -> PathBuf {
+pub(crate) fn catalog() -> PathBuf {
     "/data/mirror.splitmirror".into()
 }
 
 /// One of the things that may be found.
 #[derive(Debug, Clone)]
-pub struct Promise {
+pub(crate) struct Promise {
     /// The state on disk; `None`: there is no pair.
-    pub state: Option<State>,
+    pub(crate) state: Option<State>,
     /// Bytes of the mirror, where they are promised: always while split (I1).
-    pub mirror: Option<Bytes>,
+    pub(crate) mirror: Option<Bytes>,
     /// Bytes of the source, where they are promised: everything was flushed and nothing is under way (I4).
-    pub source: Option<Bytes>,
+    pub(crate) source: Option<Bytes>,
     /// A restore is pending; when it was resumed the source holds these bytes.
-    pub goal: Option<Bytes>,
+    pub(crate) goal: Option<Bytes>,
     /// Bytes of the goal, or else of a synchronized mirror, that may also be older: written and not flushed.
-    pub loose: Vec<Range<usize>>,
+    pub(crate) loose: Vec<Range<usize>>,
     /// The point has a seal.
-    pub sealed: bool,
+    pub(crate) sealed: bool,
 }
 
 impl Promise {
     /// No pair.
-    pub fn nothing(source: &Bytes) -> Self {
+    pub(crate) fn nothing(source: &Bytes) -> Self {
         Self {
             state: None,
             mirror: None,
@@ -57,7 +57,7 @@ impl Promise {
     }
 
     /// The same with another state and nothing promised of the mirror.
-    pub fn in_state(&self, state: State) -> Self {
+    pub(crate) fn in_state(&self, state: State) -> Self {
         let source = self.source.clone();
         Self {
             state: Some(state),
@@ -70,39 +70,39 @@ impl Promise {
     }
 
     /// The same with the mirror's bytes.
-    pub fn with_mirror(self, mirror: &Bytes) -> Self {
+    pub(crate) fn with_mirror(self, mirror: &Bytes) -> Self {
         Self { mirror: Some(mirror.clone()), ..self }
     }
 
     /// The same with the source's bytes, or nothing promised of it.
-    pub fn with_source(self, source: Option<&Bytes>) -> Self {
+    pub(crate) fn with_source(self, source: Option<&Bytes>) -> Self {
         Self { source: source.cloned(), ..self }
     }
 
     /// The same with a restore that is to bring the source to these bytes.
-    pub fn with_goal(self, goal: &Bytes) -> Self {
+    pub(crate) fn with_goal(self, goal: &Bytes) -> Self {
         Self { goal: Some(goal.clone()), source: None, ..self }
     }
 }
 
 /// The promises of a story, by the position of the log from which on they hold.
 #[derive(Debug, Default)]
-pub struct Facts(BTreeMap<usize, Vec<Promise>>);
+pub(crate) struct Facts(BTreeMap<usize, Vec<Promise>>);
 
 impl Facts {
     /// From `position` on, one of these may be found.
-    pub fn from(&mut self, position: usize, allowed: Vec<Promise>) {
+    pub(crate) fn from(&mut self, position: usize, allowed: Vec<Promise>) {
         self.0.insert(position, allowed);
     }
 
     /// What may be found at a position.
-    pub fn at(&self, position: usize) -> &[Promise] {
+    pub(crate) fn at(&self, position: usize) -> &[Promise] {
         self.0.range(..=position).next_back().map_or(&[], |(_, allowed)| allowed)
     }
 }
 
 /// Takes the blocks that any of these ranges touch out of a comparison.
-pub fn masked(bytes: &[u8], loose: &[Range<usize>]) -> Vec<u8> {
+pub(crate) fn masked(bytes: &[u8], loose: &[Range<usize>]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     for range in loose {
         // A partial write of a pending block may have been torn together with the block's other bytes.
@@ -113,7 +113,7 @@ pub fn masked(bytes: &[u8], loose: &[Range<usize>]) -> Vec<u8> {
 }
 
 /// Where two byte strings differ, for messages.
-pub fn difference(found: &[u8], wanted: &[u8]) -> String {
+pub(crate) fn difference(found: &[u8], wanted: &[u8]) -> String {
     if found.len() != wanted.len() {
         return format!("{} bytes instead of {}", found.len(), wanted.len());
     }
@@ -125,9 +125,4 @@ pub fn difference(found: &[u8], wanted: &[u8]) -> String {
         .map(|(index, _)| index)
         .collect();
     format!("pages {blocks:?} differ")
-}
-
-/// The last part of a path, for messages.
-pub fn name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

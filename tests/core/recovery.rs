@@ -17,7 +17,12 @@ use crate::model::{Promise, catalog, difference, masked, mirror, source};
 use crate::story::{BLOCK, SETTINGS, Story, control};
 
 /// Everything that must hold on the machine found after a power cut at a position of a story.
-pub fn check(story: &Story, image: &SimHost, position: usize, random: &mut Random) -> Verdict {
+pub(crate) fn check(
+    story: &Story,
+    image: &SimHost,
+    position: usize,
+    random: &mut Random,
+) -> Verdict {
     let allowed = story.facts.at(position);
     let record = match Catalog::peek(image, &catalog()) {
         Ok(record) => Some(record),

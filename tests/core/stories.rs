@@ -5,10 +5,10 @@ use splitmirror::pair::RestoreOptions;
 use crate::story::{BLOCK, Story, Told};
 
 /// A story and its name.
-pub type Tale = (&'static str, fn(&mut Story) -> Told);
+pub(crate) type Tale = (&'static str, fn(&mut Story) -> Told);
 
 /// Stories in which other programs write the source too.
-pub const SHARED: &[Tale] = &[
+pub(crate) const SHARED: &[Tale] = &[
     ("first", first),
     ("native corruption", native_corruption),
     ("lost source", lost_source),
@@ -23,7 +23,7 @@ pub const SHARED: &[Tale] = &[
 ];
 
 /// Stories in which everything goes through the pair.
-pub const EXCLUSIVE: &[Tale] = &[
+pub(crate) const EXCLUSIVE: &[Tale] = &[
     ("first", first),
     ("written corruption", written_corruption),
     ("sessions", sessions),

@@ -8,8 +8,7 @@ use splitmirror::area::{Host, Order};
 use splitmirror::engine::{Cancel, Control};
 use splitmirror::error::{Error, Result};
 use splitmirror::pair::{
-    AdoptOptions, CreateOptions, EstablishOptions, OpenOptions, Pair, RefreshOptions,
-    RestoreOptions, ResumeOptions, SplitOptions,
+    AdoptOptions, CreateOptions, EstablishOptions, OpenOptions, Pair, RefreshOptions, SplitOptions,
 };
 use splitmirror::sim::{Change, Random, SimHost};
 use splitmirror::state::{Mode, State};
@@ -18,27 +17,27 @@ use splitmirror::volume::Settings;
 
 use crate::model::{Bytes, Facts, Promise, difference, mirror, source};
 
-pub const BLOCK: usize = 4096;
+pub(crate) const BLOCK: usize = 4096;
 
 /// One thread, so that a seed repeats a run, and progress that is durable after every other block.
-pub const SETTINGS: Settings = Settings { workers: 1, batch_bytes: 2 * BLOCK as u64 };
+pub(crate) const SETTINGS: Settings = Settings { workers: 1, batch_bytes: 2 * BLOCK as u64 };
 
 /// What went wrong in a story itself, without any power cut.
-pub type Told = std::result::Result<(), String>;
+pub(crate) type Told = std::result::Result<(), String>;
 
-pub struct Story {
-    pub host: SimHost,
-    pub facts: Facts,
-    pub mode: Mode,
-    pair: Option<Arc<Pair>>,
-    now: Promise,
+pub(crate) struct Story {
+    pub(crate) host: SimHost,
+    pub(crate) facts: Facts,
+    pub(crate) mode: Mode,
+    pub(crate) pair: Option<Arc<Pair>>,
+    pub(crate) now: Promise,
     /// The source's bytes as a reader sees them.
-    bytes: Vec<u8>,
-    random: Random,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) random: Random,
 }
 
 /// A source with holes, of a length that is no multiple of the block.
-pub fn first_bytes(random: &mut Random, blocks: usize) -> Vec<u8> {
+pub(crate) fn first_bytes(random: &mut Random, blocks: usize) -> Vec<u8> {
     let mut bytes = vec![0; blocks * BLOCK + 1234];
     for (index, block) in bytes.chunks_mut(BLOCK).enumerate() {
         if index % 4 != 1 {
@@ -49,17 +48,17 @@ pub fn first_bytes(random: &mut Random, blocks: usize) -> Vec<u8> {
 }
 
 /// Runs a verb that is not to be cancelled.
-pub fn control() -> Control {
+pub(crate) fn control() -> Control {
     Control::new(Vec::new())
 }
 
-fn said(verb: &str, error: &Error) -> String {
+pub(crate) fn said(verb: &str, error: &Error) -> String {
     format!("{verb}() failed: {error}")
 }
 
 impl Story {
     /// A machine with a source and no pair.
-    pub fn new(mode: Mode, blocks: usize, rule: Option<Order>, seed: u64) -> Self {
+    pub(crate) fn new(mode: Mode, blocks: usize, rule: Option<Order>, seed: u64) -> Self {
         let mut random = Random::new(seed);
         let host = SimHost::new();
         let bytes = first_bytes(&mut random, blocks);
@@ -72,21 +71,21 @@ impl Story {
         Self { host, facts, mode, pair: None, now, bytes, random }
     }
 
-    fn pair(&self) -> std::result::Result<&Pair, String> {
+    pub(crate) fn pair(&self) -> std::result::Result<&Pair, String> {
         self.pair.as_deref().ok_or_else(|| "no pair is open".to_owned())
     }
 
     /// The pair, for several threads.
-    pub fn shared_pair(&self) -> std::result::Result<Arc<Pair>, String> {
+    pub(crate) fn shared_pair(&self) -> std::result::Result<Arc<Pair>, String> {
         self.pair.clone().ok_or_else(|| "no pair is open".to_owned())
     }
 
-    fn shared(&self) -> Bytes {
+    pub(crate) fn shared(&self) -> Bytes {
         Arc::new(self.bytes.clone())
     }
 
     /// Runs something of which a power cut may show `during`, and that leaves `after`.
-    fn tell<T>(
+    pub(crate) fn tell<T>(
         &mut self,
         what: &str,
         during: Vec<Promise>,
@@ -104,7 +103,7 @@ impl Story {
     }
 
     /// What must hold at once, without any power cut.
-    fn look(&self, what: &str) -> Told {
+    pub(crate) fn look(&self, what: &str) -> Told {
         let found = self.host.contents(&source()).unwrap_or_default();
         if found != self.bytes {
             return Err(format!("after {what} the source: {}", difference(&found, &self.bytes)));
@@ -121,7 +120,7 @@ impl Story {
         Ok(())
     }
 
-    pub fn create(&mut self) -> Told {
+    pub(crate) fn create(&mut self) -> Told {
         let after = self.now.in_state(State::Initialized);
         let mode = self.mode;
         self.tell("create", vec![], after, |story| {
@@ -134,7 +133,7 @@ impl Story {
         })
     }
 
-    pub fn establish(&mut self) -> Told {
+    pub(crate) fn establish(&mut self) -> Told {
         let after = self.now.in_state(State::Synchronized).with_mirror(&self.shared());
         let half = self.now.in_state(State::Unsynchronized);
         self.tell("establish", vec![half], after, |story| {
@@ -143,7 +142,7 @@ impl Story {
     }
 
     /// An establish during which the application writes a block each time the catalog takes note of progress.
-    pub fn establish_under_writes(&mut self) -> Told {
+    pub(crate) fn establish_under_writes(&mut self) -> Told {
         let blocks = self.bytes.len() / BLOCK;
         let planned: Vec<(usize, Vec<u8>)> = (0..blocks)
             .map(|turn| (turn * 5 % blocks * BLOCK + 50, self.random.bytes(900)))
@@ -190,12 +189,12 @@ impl Story {
         Err(format!("synchronized, but the mirror: {}", difference(&found, &self.bytes)))
     }
 
-    fn open_pair(&self) -> Result<&Pair> {
+    pub(crate) fn open_pair(&self) -> Result<&Pair> {
         self.pair.as_deref().ok_or(Error::Closed)
     }
 
     /// An establish that is cancelled when it has written the mirror `writes` times.
-    pub fn interrupted_establish(&mut self, writes: u64) -> Told {
+    pub(crate) fn interrupted_establish(&mut self, writes: u64) -> Told {
         let after = self.now.in_state(State::Unsynchronized);
         let cancel = self.cancel_after(&mirror(), writes);
         self.tell(&format!("interrupted establish ({writes})"), vec![], after, |story| {
@@ -210,7 +209,7 @@ impl Story {
         })
     }
 
-    fn cancel_after(&self, path: &Path, writes: u64) -> Cancel {
+    pub(crate) fn cancel_after(&self, path: &Path, writes: u64) -> Cancel {
         let cancel = Cancel::default();
         let (inner, wanted, count) = (cancel.clone(), self.host.inode(path), AtomicU64::new(0));
         self.host.on_change(move |change| {
@@ -225,7 +224,7 @@ impl Story {
     }
 
     /// A write through the pair.
-    pub fn write_at(&mut self, offset: usize, data: &[u8]) -> Told {
+    pub(crate) fn write_at(&mut self, offset: usize, data: &[u8]) -> Told {
         let loose = offset..offset + data.len();
         if self.bytes.len() < loose.end {
             self.bytes.resize(loose.end, 0);
@@ -250,7 +249,7 @@ impl Story {
     }
 
     /// Some writes: small ones, whole blocks, some that cross block borders.
-    pub fn writes(&mut self, count: usize) -> Told {
+    pub(crate) fn writes(&mut self, count: usize) -> Told {
         for _ in 0..count {
             let length = match self.random.below(3) {
                 0 => self.random.below(700) as usize + 1,
@@ -269,13 +268,13 @@ impl Story {
     }
 
     /// A write that makes the source longer, with a gap.
-    pub fn grow(&mut self) -> Told {
+    pub(crate) fn grow(&mut self) -> Told {
         let offset = self.bytes.len() + 3000;
         let data = self.random.bytes(5000);
         self.write_at(offset, &data)
     }
 
-    pub fn flush(&mut self) -> Told {
+    pub(crate) fn flush(&mut self) -> Told {
         let bytes = self.shared();
         let mut after = self.now.clone();
         after.loose.clear();
@@ -288,166 +287,19 @@ impl Story {
         self.tell("flush", vec![], after, |story| story.open_pair()?.volume()?.flush())
     }
 
-    pub fn split(&mut self) -> Told {
+    pub(crate) fn split(&mut self) -> Told {
         let after = self.now.in_state(State::Split).with_mirror(&self.shared());
         self.tell("split", vec![], after, |story| {
             story.open_pair()?.split(&SplitOptions::default()).map(drop)
         })
     }
 
-    pub fn seal(&mut self) -> Told {
+    pub(crate) fn seal(&mut self) -> Told {
         let after = Promise { sealed: true, ..self.now.clone() };
         self.tell("seal", vec![], after, |story| story.open_pair()?.seal(&[], &control()).map(drop))
     }
 
-    /// Another program writes the source, synced or not.
-    pub fn native_writes(&mut self, count: usize, synced: bool) -> Told {
-        self.now.source = None;
-        self.facts.from(self.host.log_len(), vec![self.now.clone()]);
-        for _ in 0..count {
-            let length = self.random.below(2 * BLOCK as u64) as usize + 1;
-            let offset = self.random.below((self.bytes.len() - length) as u64) as usize;
-            let data = self.random.bytes(length);
-            self.bytes[offset..offset + length].copy_from_slice(&data);
-            self.host.native_write(&source(), offset as u64, &data);
-        }
-        self.native_end(synced)
-    }
-
-    /// Another program truncates or extends the source.
-    pub fn native_length(&mut self, length: usize, synced: bool) -> Told {
-        self.now.source = None;
-        self.facts.from(self.host.log_len(), vec![self.now.clone()]);
-        self.bytes.resize(length, 0);
-        self.host.native_set_length(&source(), length as u64);
-        self.native_end(synced)
-    }
-
-    /// Another program removes the source, durably.
-    pub fn native_remove(&mut self) -> Told {
-        self.now.source = None;
-        self.facts.from(self.host.log_len(), vec![self.now.clone()]);
-        self.bytes.clear();
-        self.host.native_remove(&source());
-        self.host.native_sync(Path::new("/data"));
-        Ok(())
-    }
-
-    fn native_end(&mut self, synced: bool) -> Told {
-        if synced {
-            self.host.native_sync(&source());
-            self.now.source = Some(self.shared());
-        }
-        self.facts.from(self.host.log_len(), vec![self.now.clone()]);
-        Ok(())
-    }
-
-    /// What the source holds after a restore of these bytes, or of all.
-    fn goal(&self, ranges: Option<&[(u64, u64)]>) -> Bytes {
-        let point = self.now.mirror.clone().unwrap_or_default();
-        let Some(ranges) = ranges else { return point };
-        let mut goal = self.bytes.clone();
-        for (offset, length) in ranges {
-            let range = *offset as usize..(offset + length) as usize;
-            if goal.len() < range.end {
-                goal.resize(range.end, 0);
-            }
-            goal[range.clone()].copy_from_slice(&point[range]);
-        }
-        Arc::new(goal)
-    }
-
-    pub fn restore(&mut self, options: RestoreOptions) -> Told {
-        let goal = self.goal(options.ranges.as_deref());
-        self.bytes.clone_from(&goal);
-        let pending = self.now.clone().with_goal(&goal);
-        let after = self.now.clone().with_source(Some(&goal));
-        self.tell("restore", vec![pending], after, |story| {
-            let receipt = story.open_pair()?.restore(&options, &control())?;
-            complete(receipt.complete && receipt.mirror_unchanged)
-        })
-    }
-
-    /// A restore that is cancelled when it has written the source `writes` times.
-    pub fn interrupted_restore(&mut self, options: RestoreOptions, writes: u64) -> Told {
-        let goal = self.goal(options.ranges.as_deref());
-        let after = self.now.clone().with_goal(&goal);
-        let cancel = self.cancel_after(&source(), writes);
-        let outcome = {
-            let allowed = vec![self.now.clone(), after.clone()];
-            self.facts.from(self.host.log_len(), allowed);
-            let control = Control::new(vec![cancel]);
-            let result = self.pair()?.restore(&options, &control);
-            self.host.forget_hook();
-            result
-        };
-        if !matches!(outcome, Err(Error::Cancelled { .. })) {
-            return Err(format!("an interrupted restore: {outcome:?}"));
-        }
-        self.now = after.clone();
-        self.facts.from(self.host.log_len(), vec![after]);
-        self.bytes = self.host.contents(&source()).unwrap_or_default();
-        self.redirected(&goal)
-    }
-
-    /// During a restore readers see what it will have brought.
-    fn redirected(&mut self, goal: &Bytes) -> Told {
-        let mut seen = vec![0; goal.len()];
-        let volume = self.pair()?.volume().map_err(|error| said("read", &error))?;
-        let read = volume.read(&mut seen, 0).map_err(|error| said("read", &error))?;
-        if read != goal.len() || seen != **goal {
-            return Err(format!("a redirected read: {}", difference(&seen[..read], goal)));
-        }
-        Ok(())
-    }
-
-    /// A write while a restore is pending, flushed or not.
-    pub fn write_pending(&mut self, offset: usize, length: usize, flushed: bool) -> Told {
-        let data = self.random.bytes(length);
-        let Some(goal) = self.now.goal.clone() else { return Err("no restore is pending".into()) };
-        let mut bytes = (*goal).clone();
-        bytes[offset..offset + length].copy_from_slice(&data);
-        let goal = Arc::new(bytes);
-        let range = offset..offset + length;
-        let loose = Promise {
-            loose: self.now.loose.iter().cloned().chain([range]).collect(),
-            ..self.now.clone().with_goal(&goal)
-        };
-        self.facts.from(self.host.log_len(), vec![loose.clone()]);
-        let volume = self.pair()?.volume().map_err(|error| said("write", &error))?;
-        volume.write(&data, offset as u64).map_err(|error| said("write", &error))?;
-        let mut after = loose;
-        if flushed {
-            volume.flush().map_err(|error| said("flush", &error))?;
-            after.loose.clear();
-        }
-        self.now = after.clone();
-        self.facts.from(self.host.log_len(), vec![after]);
-        self.bytes = self.host.contents(&source()).unwrap_or_default();
-        self.redirected(&goal)
-    }
-
-    pub fn resume_restore(&mut self) -> Told {
-        let Some(goal) = self.now.goal.clone() else { return Err("no restore is pending".into()) };
-        self.bytes.clone_from(&goal);
-        let after =
-            Promise { source: Some(goal), goal: None, loose: Vec::new(), ..self.now.clone() };
-        self.tell("resume_restore", vec![], after, |story| {
-            let options = ResumeOptions::default();
-            let receipt = story.open_pair()?.resume_restore(&options, &control())?;
-            complete(receipt.complete && receipt.mirror_unchanged)
-        })
-    }
-
-    /// Gives the restore up: the source stays as it is.
-    pub fn abandon_restore(&mut self) -> Told {
-        let after = Promise { goal: None, loose: Vec::new(), source: None, ..self.now.clone() };
-        self.tell("abandon_restore", vec![], after, |story| {
-            story.open_pair()?.abandon_restore().map(drop)
-        })
-    }
-
-    pub fn refresh(&mut self) -> Told {
+    pub(crate) fn refresh(&mut self) -> Told {
         let mirror = self.shared();
         let half = self.now.in_state(State::Unsynchronized);
         let whole = self.now.in_state(State::Synchronized).with_mirror(&mirror);
@@ -458,7 +310,7 @@ impl Story {
     }
 
     /// Closes the pair: everything is durable and the tracking goes on.
-    pub fn close(&mut self) -> Told {
+    pub(crate) fn close(&mut self) -> Told {
         let bytes = self.shared();
         let mut after = self.now.clone();
         if after.goal.is_none() {
@@ -477,7 +329,7 @@ impl Story {
             .is_some_and(|pair| pair.volume().is_ok_and(|volume| volume.has_session()))
     }
 
-    pub fn open(&mut self) -> Told {
+    pub(crate) fn open(&mut self) -> Told {
         self.pair = None;
         let now = self.now.clone();
         self.tell("open", vec![], now, |story| {
@@ -488,12 +340,12 @@ impl Story {
         })
     }
 
-    pub fn reopen(&mut self) -> Told {
+    pub(crate) fn reopen(&mut self) -> Told {
         self.close()?;
         self.open()
     }
 
-    pub fn detach(&mut self) -> Told {
+    pub(crate) fn detach(&mut self) -> Told {
         let after = Promise { state: None, sealed: false, mirror: None, ..self.now.clone() };
         self.tell("detach", vec![], after, |story| {
             let pair = story.pair.take().ok_or(Error::Closed)?;
@@ -501,7 +353,7 @@ impl Story {
         })
     }
 
-    pub fn adopt(&mut self) -> Told {
+    pub(crate) fn adopt(&mut self) -> Told {
         let after = self
             .now
             .in_state(State::Split)
@@ -526,8 +378,4 @@ impl Story {
             Ok(())
         })
     }
-}
-
-fn complete(complete: bool) -> Result<()> {
-    if complete { Ok(()) } else { Err(Error::argument("restore", "the receipt says incomplete")) }
 }
