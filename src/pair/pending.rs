@@ -28,6 +28,10 @@ impl Pair {
         let pending = Bitmap::touching(&plan.extents, size, size.count(length));
         self.volume.dirty().grow(size.count(length).max(self.volume.dirty().blocks()));
         self.volume.dirty().add(&pending);
+        if self.host().keeps(Order::SourceSyncedBeforePending) {
+            // What is not pending is taken for restored after a crash, so it must be durable too.
+            source.writer()?.sync()?;
+        }
         if self.host().keeps(Order::PendingBeforeSourceBytes) {
             let dirty = self.volume.dirty();
             self.volume.catalog().commit_with(
@@ -58,7 +62,8 @@ impl Pair {
         control: &Control,
     ) -> Result<CopyStats> {
         if let Some(length) = restore.target_length() {
-            source.writer()?.set_length(length)?;
+            let writer = source.writer()?;
+            source.tracker().own_resize(length, || writer.set_length(length))?;
         }
         self.volume.copy_back(restore, plan, control)
     }

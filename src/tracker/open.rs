@@ -18,13 +18,19 @@ pub struct Tracker {
     watch: Option<Box<dyn Watch>>,
     lost: Mutex<Option<Reason>>,
     forks: AtomicU64,
+    source: Reader,
+    /// Bytes that the source had when it was last looked at, or written by us: only others make it shorter. Needed
+    /// because `truncate(2)` by path leaves no event that can be told from those of our own writes.
+    length: AtomicU64,
 }
 
 impl Tracker {
     /// Starts with what is known from the time before: `None` when the tracking was proven so far.
     pub fn start(mode: Mode, source: &Reader, known: Option<Reason>) -> Self {
         let watch = if mode == Mode::Shared { source.watch() } else { None };
-        Self { mode, watch, lost: Mutex::new(known), forks: AtomicU64::new(forks_seen()) }
+        let length = AtomicU64::new(source.length().unwrap_or(0));
+        let (lost, forks) = (Mutex::new(known), AtomicU64::new(forks_seen()));
+        Self { mode, watch, lost, forks, source: source.clone(), length }
     }
 
     /// Why the tracking is not believed now; `None` when it is.
@@ -48,6 +54,9 @@ impl Tracker {
         if forks_seen() != self.forks.load(Ordering::Acquire) {
             return (Some(Reason::OutsideWrites), true);
         }
+        if self.was_shortened() {
+            return (Some(Reason::OutsideWrites), true);
+        }
         match self.watch.as_ref().map(|watch| watch.disturbance()) {
             Some(Disturbance::None) => (None, false),
             Some(Disturbance::Seen) => (Some(Reason::OutsideWrites), true),
@@ -67,6 +76,7 @@ impl Tracker {
             watch.forget();
         }
         self.forks.store(forks_seen(), Ordering::Release);
+        self.length.store(self.source.length().unwrap_or(0), Ordering::Release);
         *self.lost.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
     }
 
@@ -80,6 +90,41 @@ impl Tracker {
         if let Some(watch) = &self.watch {
             watch.expect_own_writes();
         }
+    }
+
+    /// As [`Tracker::doubt`], while no write of our own is under way: then a source that others made longer shows too.
+    pub fn doubt_at_rest(&self) -> Option<Reason> {
+        let known = self.length.load(Ordering::Acquire);
+        if self.mode == Mode::Shared && self.source.length().is_ok_and(|length| length != known) {
+            self.lose(Reason::OutsideWrites);
+        }
+        self.doubt()
+    }
+
+    fn was_shortened(&self) -> bool {
+        let known = self.length.load(Ordering::Acquire);
+        self.source.length().is_ok_and(|length| length < known)
+    }
+
+    /// A write of our own is about to begin: it may make a source long again that others cut.
+    pub fn before_own_write(&self) {
+        if self.mode == Mode::Shared && self.was_shortened() {
+            self.lose(Reason::OutsideWrites);
+        }
+    }
+
+    /// A write of our own ended there.
+    pub fn after_own_write(&self, end: u64) {
+        self.length.fetch_max(end, Ordering::AcqRel);
+    }
+
+    /// A change of the source's length by ourselves.
+    pub fn own_resize(&self, length: u64, change: impl FnOnce() -> Result<()>) -> Result<()> {
+        self.before_own_write();
+        self.length.fetch_min(length, Ordering::AcqRel);
+        change()?;
+        self.after_own_write(length);
+        Ok(())
     }
 
     /// A change of the source's attributes by ourselves, which is not to be taken for that of others.

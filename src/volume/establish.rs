@@ -1,6 +1,7 @@
 //! Synchronizing: the copier's side of an establish. Writes meanwhile are dealt with in `write`.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::{Phase, Side, Volume};
 use crate::area::{Order, Stamp, Writer};
@@ -32,9 +33,9 @@ impl Steps for Forward<'_> {
         Err(error)
     }
 
-    fn durable(&self, pieces: &[Extent]) -> Result<()> {
+    fn durable(&self, extents: &[Extent]) -> Result<()> {
         let volume = self.volume;
-        let touched = Bitmap::touching(pieces, volume.block_size, volume.dirty.blocks());
+        let touched = Bitmap::touching(extents, volume.block_size, volume.dirty.blocks());
         volume.catalog().shrink(MapKind::Dirty, &volume.dirty, &touched)
     }
 }
@@ -69,6 +70,7 @@ impl Volume {
         let mirror = Arc::new(mirror);
         let mut gate = self.close_gate();
         self.dirty.grow(self.block_size.count(length));
+        self.written_end.store(0, Ordering::Release);
         let side = Side::Synchronizing(Arc::clone(&mirror));
         *gate = Arc::new(Phase { source: gate.source.clone(), side, restore: None });
         mirror
@@ -101,7 +103,9 @@ impl Volume {
         let mut gate = self.close_gate();
         let source = gate.source.clone().ok_or_else(|| self.source_missing())?;
         if let Side::Synchronizing(mirror) = &gate.side {
-            mirror.set_length(source.reader().length()?)?;
+            let length = source.reader().length()?;
+            mirror.set_length(length)?;
+            source.tracker().after_own_write(length);
             if self.host.keeps(Order::MirrorSyncedBeforeSynchronized) {
                 mirror.sync_all()?;
             }

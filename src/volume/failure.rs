@@ -47,6 +47,8 @@ impl Volume {
         let mut gate = self.close_gate();
         let Some(source) = gate.source.clone() else { return error };
         self.dirty.set(self.block_size.touching(extent));
+        // What arrived before the failure may have made it longer.
+        source.tracker().after_own_write(source.reader().length().unwrap_or(0));
         if let (Error::NoSpace { .. }, Side::Synchronized(mirror)) = (&error, &gate.side)
             && copy_back(&source, mirror, extent).is_ok()
         {

@@ -28,7 +28,7 @@ mod stripes;
 mod verify;
 mod write;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::area::{Host, Reader};
@@ -79,6 +79,10 @@ pub struct Volume {
     session: AtomicBool,
     /// Something was written since the last flush.
     unflushed: AtomicBool,
+    /// Where the last byte ends that was written since the mirror was last brought up to date.
+    written_end: AtomicU64,
+    /// Held by a write that makes a file longer whose mirror is a device.
+    growing: Mutex<()>,
 }
 
 fn unpoisoned<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -115,6 +119,8 @@ impl Volume {
             seal: Mutex::new(None),
             session: AtomicBool::new(false),
             unflushed: AtomicBool::new(false),
+            written_end: AtomicU64::new(0),
+            growing: Mutex::new(()),
         }
     }
 

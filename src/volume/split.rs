@@ -1,10 +1,11 @@
 //! Split: the gate closes, the writes under way end, and from that instant the mirror stays as it is.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::{Phase, Side, Volume};
-use crate::area::{Order, Reader};
+use crate::area::{Kind, Order, Reader};
 use crate::error::{Error, Result};
 use crate::state::{Consistency, Reason};
 
@@ -13,7 +14,7 @@ use crate::state::{Consistency, Reason};
 pub struct Taken {
     /// When, nanoseconds since the epoch.
     pub at_ns: i128,
-    /// Bytes of the source then.
+    /// Bytes of the source that the mirror holds.
     pub length: u64,
     /// Why the mirror may not equal the source; `None`: it does.
     pub doubt: Option<Reason>,
@@ -36,13 +37,19 @@ impl Volume {
                 problem: "it is not being written".into(),
             });
         };
-        let doubt = source.tracker().doubt();
+        let doubt = source.tracker().doubt_at_rest();
         let consistency = match (doubt, self.is_flushed()) {
             (Some(_), _) => Consistency::Fuzzy,
             (None, false) => Consistency::Crash,
             (None, true) => Consistency::Flushed,
         };
-        let length = mirror.reader().length()?;
+        let length = match mirror.reader().kind() {
+            Kind::File => mirror.reader().length()?,
+            // It may be larger than what it holds.
+            Kind::Device => {
+                self.catalog().record().length.max(self.written_end.load(Ordering::Acquire))
+            }
+        };
         let mut taken = Taken {
             at_ns: self.host.now_ns(),
             length,

@@ -1,9 +1,10 @@
 //! A write: to the source always, to the mirror as its side says.
 
+use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 
-use super::{Phase, Side, Source, Volume, checked};
-use crate::area::{Order, Writer};
+use super::{Phase, Side, Source, Volume, checked, unpoisoned};
+use crate::area::{Kind, Order, Writer};
 use crate::error::{Error, Result};
 use crate::units::{BlockRun, Extent};
 
@@ -48,12 +49,17 @@ impl Volume {
         let source = phase.source.as_ref().ok_or_else(|| Fault::Refused(self.source_missing()))?;
         self.begin_session(phase).map_err(Fault::Refused)?;
         self.unflushed.store(true, Ordering::Release);
+        source.tracker().before_own_write();
         self.make_room(phase, source, extent).map_err(Fault::Refused)?;
+        let _growing = self.clear_gap(phase, source, extent)?;
         self.stripes.pieces(extent).try_for_each(|piece| {
             let start = (piece.offset - extent.offset) as usize;
             let bytes = data.get(start..start + piece.length as usize).unwrap_or_default();
             self.write_piece(phase, source, piece, bytes)
-        })
+        })?;
+        source.tracker().after_own_write(extent.end());
+        self.written_end.fetch_max(extent.end(), Ordering::AcqRel);
+        Ok(())
     }
 
     /// The mirror failed in the middle of a write: it is given up, and the write is made to the source as a whole.
@@ -66,22 +72,49 @@ impl Volume {
     fn make_room(&self, phase: &Phase, source: &Source, extent: Extent) -> Result<()> {
         let room = self.dirty.blocks();
         let needed = self.block_size.count(extent.end());
-        if needed <= room {
+        if needed < room {
             return Ok(());
         }
         let length = source.reader().length()?;
-        if source.reader().kind() == crate::area::Kind::Device {
+        if source.reader().kind() == Kind::Device && extent.end() > length {
             return Err(Error::Range {
                 offset: extent.offset,
                 length: extent.length,
                 limit: length,
             });
         }
+        if needed <= room {
+            return Ok(());
+        }
         self.dirty.grow(needed.max(self.dirty.blocks()));
         if !matches!(phase.side, Side::Synchronized(_) | Side::Synchronizing(_)) {
             self.dirty.set(BlockRun::between(length / self.block_size.bytes(), needed));
         }
         Ok(())
+    }
+
+    /// A file that grows past its end has zeros in the gap; a device that mirrors it still has what was there before.
+    /// Writes that make the file longer take turns then, or one would clear what another has just written.
+    fn clear_gap(
+        &self,
+        phase: &Phase,
+        source: &Source,
+        extent: Extent,
+    ) -> Result<Option<MutexGuard<'_, ()>>, Fault> {
+        let (Side::Synchronized(mirror) | Side::Synchronizing(mirror)) = &phase.side else {
+            return Ok(None);
+        };
+        let length = || source.reader().length().map_err(Fault::Refused);
+        let kinds = (source.reader().kind(), mirror.reader().kind());
+        if kinds != (Kind::File, Kind::Device) || extent.end() <= length()? {
+            return Ok(None);
+        }
+        let growing = unpoisoned(&self.growing);
+        let length = length()?;
+        if extent.offset > length {
+            mirror.discard(Extent::between(length, extent.offset)).map_err(Fault::Mirror)?;
+        }
+        Ok(Some(growing))
     }
 
     fn write_piece(
