@@ -21,6 +21,10 @@ use crate::units::Extent;
 const TAG_ATTRIBUTE: &str = "user.splitmirror";
 /// A tag is a short line of text; anything longer is not ours.
 const TAG_BYTES_MAX: usize = 256;
+/// No device has larger sectors.
+const SECTOR_MAX: u64 = 4096;
+/// No file system has larger blocks.
+const FILE_SYSTEM_BLOCK_MAX: u64 = 65536;
 /// Zeros written where a file system cannot punch holes.
 static ZEROS: [u8; 65536] = [0; 65536];
 
@@ -109,7 +113,21 @@ impl Medium for OpenFile {
             return Ok(());
         }
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        match rustix::fs::fallocate(&self.file, flags, extent.offset, extent.length) {
+        let (mut start, mut end) = (extent.offset, extent.end());
+        if self.kind == Kind::Device {
+            // A device only takes whole sectors.
+            start = start.next_multiple_of(SECTOR_MAX).min(end);
+            end = (end - end % SECTOR_MAX).max(start);
+            self.write_zeros(Extent::between(extent.offset, start))?;
+            self.write_zeros(Extent::between(end, extent.end()))?;
+        } else if end >= self.length()? {
+            // The last block of the file system is given back only as a whole.
+            end = end.next_multiple_of(FILE_SYSTEM_BLOCK_MAX);
+        }
+        if start == end {
+            return Ok(());
+        }
+        match rustix::fs::fallocate(&self.file, flags, start, end - start) {
             Ok(()) => Ok(()),
             Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.write_zeros(extent),
             Err(errno) => Err(self.failed("punching a hole")(errno)),
@@ -245,9 +263,12 @@ impl Medium for OpenFile {
     }
 
     fn view(&self) -> Result<View> {
+        // Asked for by its length: that of a device is not what stat says.
+        let length = usize::try_from(self.length()?).unwrap_or(usize::MAX);
         // SAFETY: a mapping of a file that others may truncate: reading beyond the new end raises SIGBUS, which
         // is what a bare view cannot be protected from (docs/architecture.md). The core never reads through it.
-        let map = unsafe { memmap2::MmapOptions::new().map(self.file.as_fd().as_raw_fd()) };
+        let map =
+            unsafe { memmap2::MmapOptions::new().len(length).map(self.file.as_fd().as_raw_fd()) };
         let map = map.map_err(|error| Error::io(&self.path, "mapping", &error))?;
         Ok(Arc::new(map))
     }

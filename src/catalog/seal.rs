@@ -55,8 +55,11 @@ impl Seal {
             .to_string()
     }
 
-    /// Whether the bytes of a block are those that were sealed.
+    /// Whether the bytes of a block are those that were sealed. A device goes on where the sealed content ends: what
+    /// lies beyond is not looked at.
     pub fn matches(&self, block: u64, bytes: &[u8]) -> bool {
+        let left = self.length.saturating_sub(block.saturating_mul(self.block_size.bytes()));
+        let bytes = usize::try_from(left).ok().and_then(|left| bytes.get(..left)).unwrap_or(bytes);
         let sealed = usize::try_from(block).ok().and_then(|block| self.digests.get(block));
         sealed.is_some_and(|digest| blake3::hash(bytes).as_bytes() == digest)
     }

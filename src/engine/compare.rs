@@ -1,8 +1,8 @@
 //! One piece, compared: only the pages that differ are written, and holes are made equal too.
 
-use super::copy::{Done, punch};
-use super::piece::{Buffers, differing_pages, room};
-use crate::area::{Reader, Writer};
+use super::copy::{Done, punch, worth_writing};
+use super::piece::{Buffers, differing_pages, pages_with_data, room};
+use crate::area::{Kind, Reader, Writer};
 use crate::error::Result;
 use crate::units::{Extent, PAGE_BYTES, intersected, subtracted};
 
@@ -21,7 +21,16 @@ pub(super) fn compare_extent(
         return Ok(Done::default());
     }
     // Data that meets a hole is written even when it is zeros: afterwards both sides are allocated alike.
-    let mut wanted = subtracted(&from_data, &to_data);
+    let mut wanted = Vec::new();
+    for part in subtracted(&from_data, &to_data) {
+        if from.kind() == Kind::Device {
+            let bytes = room(&mut buffers.from, part.length);
+            from.read_exact_at(bytes, part.offset)?;
+            wanted.extend(worth_writing(from, to, part, bytes)?);
+        } else {
+            wanted.push(part);
+        }
+    }
     for part in intersected(&from_data, &to_data) {
         let left = room(&mut buffers.from, part.length);
         from.read_exact_at(left, part.offset)?;
@@ -29,7 +38,17 @@ pub(super) fn compare_extent(
         to.reader().read_exact_at(right, part.offset)?;
         wanted.extend(differing_pages(left, right, part.offset, PAGE_BYTES));
     }
-    let holes = subtracted(&[extent], &from_data);
+    let mut holes = subtracted(&[extent], &from_data);
+    if to.reader().kind() == Kind::Device {
+        // A device always says data: only what is not zeros has to become so.
+        let mut differing = Vec::new();
+        for hole in holes {
+            let bytes = room(&mut buffers.to, hole.length);
+            to.reader().read_exact_at(bytes, hole.offset)?;
+            differing.extend(pages_with_data(bytes, hole.offset, PAGE_BYTES));
+        }
+        holes = differing;
+    }
     let punching =
         holes.iter().any(|hole| to_data.iter().any(|data| !data.intersect(*hole).is_empty()));
     if wanted.is_empty() && !punching {

@@ -1,9 +1,9 @@
 //! One piece, copied as it is: data is written, holes become holes.
 
-use super::piece::{Buffers, room};
-use crate::area::{Reader, Writer};
+use super::piece::{Buffers, pages_with_data, room};
+use crate::area::{Kind, Reader, Writer};
 use crate::error::Result;
-use crate::units::{Extent, subtracted};
+use crate::units::{Extent, PAGE_BYTES, merged, subtracted};
 
 /// What was done to the target.
 #[derive(Debug, Clone, Default)]
@@ -32,11 +32,35 @@ pub(super) fn copy_extent(
         if !read_already {
             from.read_exact_at(bytes, part.offset)?;
         }
-        to.write_at(bytes, part.offset)?;
-        to.write_behind(part);
-        done.written.push(part);
+        for part in worth_writing(from, to, part, bytes)? {
+            let start = (part.offset - extent.offset) as usize;
+            let bytes = whole.get(start..start + part.length as usize).unwrap_or_default();
+            to.write_at(bytes, part.offset)?;
+            to.write_behind(part);
+            done.written.push(part);
+        }
     }
     Ok(done)
+}
+
+/// The parts of an extent whose `bytes` have to be written: a device does not tell where it has holes, so its zeros
+/// leave those of a file as they are.
+pub(super) fn worth_writing(
+    from: &Reader,
+    to: &Writer,
+    extent: Extent,
+    bytes: &[u8],
+) -> Result<Vec<Extent>> {
+    if from.kind() != Kind::Device || to.reader().kind() != Kind::File {
+        return Ok(vec![extent]);
+    }
+    let mut parts = to.reader().data_extents(extent)?;
+    for hole in subtracted(&[extent], &parts) {
+        let start = (hole.offset - extent.offset) as usize;
+        let bytes = bytes.get(start..start + hole.length as usize).unwrap_or_default();
+        parts.extend(pages_with_data(bytes, hole.offset, PAGE_BYTES));
+    }
+    Ok(merged(parts))
 }
 
 /// Makes holes where the target has none yet.

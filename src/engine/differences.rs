@@ -47,7 +47,9 @@ fn compare(
     size: BlockSize,
     buffers: &mut Buffers,
 ) -> Result<Vec<Extent>> {
-    let data = merged([left.data_extents(piece)?, right.data_extents(piece)?].concat());
+    let data = [left.data_extents(piece)?, right.data_extents(piece)?].concat();
+    // Whole blocks are named, also where one of them begins with a hole.
+    let data = merged(data.into_iter().map(|part| size.aligned_out(part, u64::MAX)).collect());
     let mut found = Vec::new();
     for part in intersected(&[piece], &data) {
         let one = filled(left, &mut buffers.from, part)?;

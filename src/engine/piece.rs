@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::units::{BlockSize, Extent};
+use crate::units::{BlockSize, Extent, merged};
 
 /// A megabyte: large enough that a system call costs nothing beside the copy, small enough for a CPU cache.
 const PIECE_BYTES: u64 = 1 << 20;
@@ -92,6 +92,16 @@ pub(super) fn differing_pages(left: &[u8], right: &[u8], offset: u64, page: u64)
         }
     }
     runs
+}
+
+/// Runs of pages of `bytes`, which begin at `offset`, that hold anything but zeros.
+pub(super) fn pages_with_data(bytes: &[u8], offset: u64, page: u64) -> Vec<Extent> {
+    let end = offset + bytes.len() as u64;
+    let pages = Extent::between(offset, end).pieces(page).filter(|piece| {
+        let range = (piece.offset - offset) as usize..(piece.end() - offset) as usize;
+        bytes.get(range).is_some_and(|page| page.iter().any(|byte| *byte != 0))
+    });
+    merged(pages.collect())
 }
 
 #[cfg(test)]

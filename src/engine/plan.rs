@@ -38,6 +38,10 @@ impl CopyPlan {
                 data.extend(to.data_extents(*extent)?);
             }
         }
+        if let Some(to) = to {
+            // When a file grows, a file system may turn the hole that it ended in into data.
+            data.push(Extent::new(to.length()?.saturating_sub(1), 1));
+        }
         // Whole blocks: a write into the hole part of a block that is still to be copied is left to the copier.
         let blocks = data.into_iter().map(|extent| size.aligned_out(extent, u64::MAX)).collect();
         self.extents = intersected(&self.extents, &merged(blocks));

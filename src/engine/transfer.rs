@@ -1,5 +1,6 @@
 //! A plan carried out: pieces on all threads, batches on stable storage, failures block by block.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::compare::compare_extent;
@@ -29,8 +30,8 @@ pub trait Steps: Sync {
     fn claim(&self, piece: Extent) -> Claim<'_>;
     /// A claimed extent could not be copied: its marks are set again. An error ends the transfer.
     fn failed(&self, extent: Extent, error: Error) -> Result<()>;
-    /// These pieces are on stable storage now.
-    fn durable(&self, pieces: &[Extent]) -> Result<()>;
+    /// These claimed extents were copied, and are on stable storage now.
+    fn durable(&self, extents: &[Extent]) -> Result<()>;
     /// Whether the bytes of a block may be used; called before they overwrite anything. `None`: not asked.
     fn block_check(&self) -> Option<BlockCheck<'_>> {
         None
@@ -92,16 +93,16 @@ pub fn transfer(job: &Transfer<'_>, steps: &dyn Steps) -> Result<CopyStats> {
         if batch.is_empty() {
             return Ok(total);
         }
-        let (done, stats, result) = run_batch(job, steps, batch);
-        total.add(stats);
+        let (arrived, result) = run_batch(job, steps, batch);
+        total.add(arrived.stats);
         // What did arrive is made durable and reported also when the batch failed in the middle.
         if job.sync_batches
             && let Err(error) = job.to.sync()
         {
-            done.iter().for_each(|piece| give_back(steps, *piece, &error));
+            arrived.extents.iter().for_each(|extent| give_back(steps, *extent, &error));
             return Err(error);
         }
-        steps.durable(&done)?;
+        steps.durable(&arrived.extents)?;
         result?;
         if job.control.is_cancelled() {
             total.cancelled = true;
@@ -110,62 +111,59 @@ pub fn transfer(job: &Transfer<'_>, steps: &dyn Steps) -> Result<CopyStats> {
     }
 }
 
-type Batch = (Vec<Extent>, CopyStats, Result<()>);
+/// What of a batch or piece arrived, and what that took.
+#[derive(Debug, Default)]
+struct Arrived {
+    extents: Vec<Extent>,
+    stats: CopyStats,
+}
 
-fn run_batch(job: &Transfer<'_>, steps: &dyn Steps, batch: Vec<Extent>) -> Batch {
+impl Arrived {
+    fn add(&mut self, other: Self) {
+        self.extents.extend(other.extents);
+        self.stats.add(other.stats);
+    }
+}
+
+fn run_batch(job: &Transfer<'_>, steps: &dyn Steps, batch: Vec<Extent>) -> (Arrived, Result<()>) {
     let queue = Mutex::new(batch.into_iter());
-    let outcome = Mutex::new((Vec::new(), CopyStats::default()));
-    let lock = |outcome| Mutex::lock(outcome).unwrap_or_else(PoisonError::into_inner);
-    let stop = std::sync::atomic::AtomicBool::new(false);
+    let arrived = Mutex::new(Arrived::default());
+    let stop = AtomicBool::new(false);
     let result = job.pool.each(|| {
         let mut buffers = Buffers::new();
         loop {
-            let stopped =
-                stop.load(std::sync::atomic::Ordering::Relaxed) || job.control.is_cancelled();
+            let stopped = stop.load(Ordering::Relaxed) || job.control.is_cancelled();
             let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
             let Some(piece) = next.filter(|_| !stopped) else { return Ok(()) };
-            let copied = run_piece(job, steps, piece, &mut buffers);
+            let (done, result) = run_piece(job, steps, piece, &mut buffers);
             job.control.advance(piece.length);
-            match copied {
-                Ok(stats) => {
-                    let mut outcome = lock(&outcome);
-                    outcome.0.push(piece);
-                    outcome.1.add(stats);
-                }
-                Err(error) => {
-                    stop.store(true, std::sync::atomic::Ordering::Relaxed);
-                    return Err(error);
-                }
-            }
+            arrived.lock().unwrap_or_else(PoisonError::into_inner).add(done);
+            result.inspect_err(|_| stop.store(true, Ordering::Relaxed))?;
         }
     });
-    let (done, stats) = outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
-    (done, stats, result)
+    (arrived.into_inner().unwrap_or_else(PoisonError::into_inner), result)
 }
 
+/// Copies a piece under its lock. One bad block must not cost its neighbours: after an error again, block by block.
 fn run_piece(
     job: &Transfer<'_>,
     steps: &dyn Steps,
     piece: Extent,
     buffers: &mut Buffers,
-) -> Result<CopyStats> {
+) -> (Arrived, Result<()>) {
     let claim = steps.claim(piece);
-    let mut stats = CopyStats::default();
+    let mut arrived = Arrived::default();
     let mut extents = claim.extents.iter();
     for extent in extents.by_ref() {
-        // One bad block must not cost its neighbours: after an error again, block by block.
-        let done = run_extent(job, steps, *extent, buffers)
-            .or_else(|_| run_blocks(job, steps, *extent, buffers));
-        match done {
-            Ok(done) => stats.add(done),
-            Err(fatal) => {
-                extents.for_each(|rest| give_back(steps, *rest, &fatal));
-                return Err(fatal);
-            }
+        if let Ok(stats) = run_extent(job, steps, *extent, buffers) {
+            arrived.add(Arrived { extents: vec![*extent], stats });
+        } else if let Err(fatal) = run_blocks(job, steps, *extent, buffers, &mut arrived) {
+            extents.for_each(|rest| give_back(steps, *rest, &fatal));
+            return (arrived, Err(fatal));
         }
     }
     drop(claim.guard);
-    Ok(stats)
+    (arrived, Ok(()))
 }
 
 fn run_blocks(
@@ -173,12 +171,12 @@ fn run_blocks(
     steps: &dyn Steps,
     extent: Extent,
     buffers: &mut Buffers,
-) -> Result<CopyStats> {
-    let mut stats = CopyStats::default();
+    arrived: &mut Arrived,
+) -> Result<()> {
     let mut blocks = extent.pieces(job.block_size.bytes());
     while let Some(block) = blocks.next() {
         match run_extent(job, steps, block, buffers) {
-            Ok(done) => stats.add(done),
+            Ok(stats) => arrived.add(Arrived { extents: vec![block], stats }),
             Err(error) => {
                 if let Err(fatal) = steps.failed(block, error) {
                     blocks.for_each(|rest| give_back(steps, rest, &fatal));
@@ -187,7 +185,7 @@ fn run_blocks(
             }
         }
     }
-    Ok(stats)
+    Ok(())
 }
 
 /// Sets the marks of an extent again that a fatal error elsewhere kept from being copied.

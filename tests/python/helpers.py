@@ -20,6 +20,8 @@ def write_pattern(path: Path, length: int, *, seed: int = 0, holes: bool = True)
     """
     chooser = random.Random(seed)
     with path.open("wb") as file:
+        # The length first: xfs takes what it reserves beyond a growing end for data.
+        file.truncate(length)
         at = 0
         while at < length:
             piece = min(chooser.randint(1, 8) * 64 * KIB, length - at)
@@ -28,7 +30,6 @@ def write_pattern(path: Path, length: int, *, seed: int = 0, holes: bool = True)
             else:
                 file.write(chooser.randbytes(piece))
             at += piece
-        file.truncate(length)
 
 
 def overwrite(path: Path, offset: int, data: bytes) -> None:
