@@ -17,7 +17,7 @@ use super::{Pair, check_accept};
 use crate::area::{Access, Found, Host, Kind, Reader};
 use crate::catalog::{Catalog, Epoch, MapRef, MirrorRecord, Point, Record, Seal, SourceRecord};
 use crate::engine::{Control, Pool};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
 use crate::state::{Condition, Conditions, Consistency, Mode, State};
 use crate::tracker::Tag;
 use crate::units::BlockSize;
@@ -83,7 +83,10 @@ impl Pair {
             }
             None => Catalog::create(Arc::clone(&host), &folder, record)?,
         };
-        catalog.note("adopt", serde_json::json!({"source": source_path, "sealed": seal.is_some()}));
+        catalog.note(
+            "adopt",
+            serde_json::json!({"source": shown(&source_path), "sealed": seal.is_some()}),
+        );
         Self::assemble(host, catalog, found.path, None, options.settings)
     }
 }

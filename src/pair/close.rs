@@ -6,7 +6,7 @@ use super::Pair;
 use crate::area::Order;
 use crate::catalog::{CleanMark, Epoch, MapKind};
 use crate::error::Result;
-use crate::state::{Mode, State};
+use crate::state::{Mode, Reason, State};
 use crate::tracker::closed;
 use crate::volume::{Side, Source};
 
@@ -75,7 +75,10 @@ impl Pair {
         // First whether anybody is there, then the stamp: who comes in between changes the stamp later.
         let sole = source.tracker().alone() && source.reader().times_tell();
         let stamp = source.stamp()?;
-        let doubted = source.tracker().doubt().is_some();
+        // Somebody who has it open now may write it after the mark: that is what the mark then says.
+        let doubt = source.tracker().doubt();
+        let sole = sole && doubt.is_none();
+        let doubted = doubt.is_some_and(|reason| reason != Reason::UncleanTracker);
         let exclusive = self.volume.catalog().record().mode == Mode::Exclusive;
         let now = host.now_ns();
         if doubted || !(exclusive || closed::settled(&stamp, now)) {
