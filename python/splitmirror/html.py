@@ -9,25 +9,49 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from splitmirror._document import Document
 from splitmirror._rows import rows, title
 
-__all__ = ["block_strip", "document_html", "documents_html", "pair_html", "table_html"]
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+__all__ = [
+    "block_map_html",
+    "block_strip",
+    "document_html",
+    "documents_html",
+    "pair_html",
+    "table_html",
+]
 
 STYLE = """<style>
-.splitmirror{--sm-changed:#b45309;--sm-pending:#1d4ed8;--sm-unknown:#7e22ce;color:inherit}
+.splitmirror{--sm-changed:#b45309;--sm-pending:#1d4ed8;--sm-unknown:#7e22ce;--sm-good:#15803d;
+color:inherit}
 @media (prefers-color-scheme:dark){
-.splitmirror{--sm-changed:#fbbf24;--sm-pending:#60a5fa;--sm-unknown:#c084fc}}
-.splitmirror table{border-collapse:collapse;color:inherit;background:none}
+.splitmirror{--sm-changed:#fbbf24;--sm-pending:#60a5fa;--sm-unknown:#c084fc;--sm-good:#4ade80}}
+.splitmirror table{border-collapse:collapse;color:inherit;background:none;margin:0 0 6px;
+table-layout:auto}
 .splitmirror caption{text-align:left;font-weight:bold;padding:2px 0;color:inherit}
-.splitmirror th,.splitmirror td{text-align:left;padding:1px 10px 1px 0;vertical-align:top;
-border-bottom:1px solid color-mix(in srgb,currentColor 20%,transparent);background:none}
+.splitmirror tr{background:none}
+.splitmirror th,.splitmirror td{text-align:left;padding:1px 14px 1px 0;vertical-align:top;
+border-bottom:1px solid color-mix(in srgb,currentColor 15%,transparent);background:none;
+white-space:nowrap}
 .splitmirror th{font-weight:normal;opacity:.7}
-.splitmirror td{font-variant-numeric:tabular-nums;overflow-wrap:anywhere}
+.splitmirror td{font-variant-numeric:tabular-nums}
+.splitmirror td:last-child{white-space:normal;overflow-wrap:anywhere}
+.splitmirror .good,.splitmirror .bad{font-weight:bold;color:var(--sm-good)}
+.splitmirror .bad{color:var(--sm-changed)}
+.splitmirror svg{display:block}.splitmirror .key{display:inline-block;margin:2px 5px 0 0}
+.splitmirror .legend{margin:2px 0 6px}.splitmirror .legend span{margin-right:14px}
 .splitmirror .same{fill:currentColor;opacity:.2}.splitmirror .changed{fill:var(--sm-changed)}
 .splitmirror .pending{fill:var(--sm-pending)}.splitmirror .unknown{fill:var(--sm-unknown)}
 </style>"""
+
+_VERDICTS = {"complete", "mirror unchanged", "matches", "intact", "passed"}
+"""The answers for which a report is read; they stand out."""
 
 _CELLS_MAX = 256
 _MARKS = ((255, "unknown"), (2, "pending"), (1, "changed"), (0, "same"))
@@ -46,6 +70,11 @@ def pair_html(shown: Document | str, block_map: bytes = b"") -> str:
     return _framed(table_html("pair", rows(shown)) + block_strip(block_map))
 
 
+def block_map_html(block_map: bytes | npt.NDArray[np.uint8]) -> str:
+    """Show a block map (see MirrorPair.block_map) by itself."""
+    return _framed(block_strip(bytes(block_map)))
+
+
 def documents_html(caption: str, documents: Iterable[Document]) -> str:
     """Show documents of one class as a table with a row each."""
     listed = [rows(document) for document in documents]
@@ -61,9 +90,16 @@ def documents_html(caption: str, documents: Iterable[Document]) -> str:
 def table_html(caption: str, found: Iterable[tuple[str, str]]) -> str:
     """Show labelled rows as a table."""
     body = "".join(
-        f"<tr><th>{escape(label)}</th><td>{escape(text)}</td></tr>" for label, text in found
+        f"<tr><th>{escape(label)}</th><td{_verdict(label, text)}>{escape(text)}</td></tr>"
+        for label, text in found
     )
     return f"<table><caption>{escape(caption)}</caption>{body}</table>"
+
+
+def _verdict(label: str, text: str) -> str:
+    if label not in _VERDICTS:
+        return ""
+    return f' class="{"good" if text == "yes" else "bad"}"'
 
 
 def block_strip(block_map: bytes) -> str:
@@ -84,14 +120,21 @@ def block_strip(block_map: bytes) -> str:
         f'<rect x="{cell * 2}" width="2" height="14" class="{name}"/>'
         for cell, name in enumerate(marks)
     )
-    legend = ", ".join(
-        f"{block_map.count(value):,} {name}"
+    counts = [
+        (name, f"{block_map.count(value):,} {name}")
         for value, name in reversed(_MARKS)
         if value in block_map
+    ]
+    told = f"{len(block_map):,} blocks: {', '.join(text for _, text in counts)}"
+    keys = "".join(
+        f'<span><svg class="key" width="10" height="10"><rect width="10" height="10" '
+        f'class="{name}"/></svg>{text}</span>'
+        for name, text in counts
     )
     return (
         f'<svg role="img" width="{cells * 2}" height="14" shape-rendering="crispEdges">'
-        f"<title>{legend}</title>{bars}</svg><div>{len(block_map):,} blocks: {legend}</div>"
+        f'<title>{told}</title>{bars}</svg><div class="legend">'
+        f"<span>{len(block_map):,} blocks</span>{keys}</div>"
     )
 
 

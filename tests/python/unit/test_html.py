@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import documents
+import numpy as np
 from splitmirror import html, reports
 
 
@@ -10,20 +13,35 @@ def test_one_changed_block_in_a_million_is_seen() -> None:
     blocks = bytearray(1_000_000)
     blocks[123_456] = 1
     strip = html.block_strip(bytes(blocks))
-    assert strip.count('class="changed"') == 1
-    assert strip.count("<rect") == 256
+    # One in the strip, one in the legend.
+    assert strip.count('class="changed"') == 2
+    assert strip.count("<rect") == 256 + 2
     assert "1,000,000 blocks: 999,999 same, 1 changed" in strip
 
 
 def test_a_cell_shows_the_most_urgent_of_its_blocks() -> None:
     strip = html.block_strip(bytes([0, 1, 2, 255]) * 256)
-    assert strip.count('class="unknown"') == 256
+    assert strip.count('class="unknown"') == 256 + 1
 
 
 def test_few_blocks_have_a_cell_each() -> None:
     strip = html.block_strip(bytes([0, 1, 2, 255]))
     for name in ("same", "changed", "pending", "unknown"):
-        assert strip.count(f'class="{name}"') == 1
+        assert strip.count(f'class="{name}"') == 2
+
+
+def test_a_block_map_can_be_shown_by_itself() -> None:
+    shown = html.block_map_html(np.array([0, 1, 1], np.uint8))
+    assert shown == html.block_map_html(b"\0\1\1")
+    assert "3 blocks: 1 same, 2 changed" in shown
+    assert shown.startswith('<div class="splitmirror">')
+
+
+def test_verdicts_stand_out() -> None:
+    receipt = reports.Receipt.from_dict(documents.RECEIPT)
+    assert receipt.complete
+    assert html.document_html(receipt).count('class="good">yes<') == 2
+    assert 'class="bad">no<' in html.document_html(dataclasses.replace(receipt, complete=False))
 
 
 def test_no_blocks() -> None:
