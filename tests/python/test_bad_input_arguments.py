@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -89,11 +90,9 @@ def test_an_empty_range_restores_nothing_or_says_why_not(
     split: MirrorPair, ranges: list[tuple[int, int]]
 ) -> None:
     split.write(0, b"kept")
-    with unchanged(split.source_path, split.mirror_path):
-        try:
-            assert split.restore(ranges=ranges).bytes_copied == 0
-        except (errors.RangeError, errors.ArgumentError) as error:
-            assert str(error)
+    with unchanged(split.source_path, split.mirror_path), contextlib.suppress(ValueError):
+        # RangeError and ArgumentError are ValueErrors.
+        assert split.restore(ranges=ranges).bytes_copied == 0
     assert split.state == "split"
     assert not split.conditions
 
@@ -188,12 +187,9 @@ BUFFERS: dict[str, Callable[[], Any]] = {
 
 @pytest.mark.parametrize("what", BUFFERS)
 def test_a_buffer_is_refused_that_is(split: MirrorPair, what: str) -> None:
-    for call in (
-        lambda: split.write(0, BUFFERS[what]()),
-        lambda: split.readinto(0, BUFFERS[what]()),
-    ):
+    for verb in (split.write, split.readinto):
         with refused(errors.BufferMismatchError, split.source_path.parent) as caught:
-            call()
+            verb(0, BUFFERS[what]())
         assert isinstance(caught.error, BufferError)
 
 
@@ -206,7 +202,8 @@ def test_a_read_only_buffer_cannot_be_read_into(split: MirrorPair) -> None:
 
 
 def test_every_contiguous_buffer_works(split: MirrorPair) -> None:
-    for data in (b"1", bytearray(b"2"), memoryview(b"3"), array.array("B", [52]), np.uint8([53])):
+    kinds: list[Any] = [b"1", bytearray(b"2"), memoryview(b"3"), array.array("B", [52])]
+    for data in [*kinds, np.full((1, 1), 53, "u1")]:
         assert split.write(3, data) == 1
         place = bytearray(1)
         assert split.readinto(3, place) == 1

@@ -74,8 +74,7 @@ def test_a_flipped_bit_changes_nothing_or_is_an_error(mirror: Path) -> None:
                 peeked, _ = standing(splitmirror.status(mirror))
                 with MirrorPair.open(mirror) as pair:
                     found, extra = standing(pair.status())
-            except (errors.CatalogCorruptError, errors.CatalogVersionError) as error:
-                assert "catalog" in str(error), where
+            except (errors.CatalogCorruptError, errors.CatalogVersionError):
                 seen["refused"] += 1
                 continue
             assert found == wanted, where
@@ -152,17 +151,19 @@ def test_the_other_files_of_a_catalog_can_rot(mirror: Path, name: str) -> None:
     with MirrorPair.open(mirror) as pair:
         pair.resume_restore()
     overwrite(source, 0, b"bad")
-    for content in damaged(file.read_bytes()):
+    whole = file.read_bytes()
+    for content in damaged(whole):
         file.write_bytes(content)
         with unchanged(source, mirror):
             splitmirror.status(mirror)
             with MirrorPair.open(mirror) as pair:
                 assert (pair.state, pair.status().label) == ("split", "good")
                 pair.history()
-                try:
+                if name != "seal":
                     assert pair.scrub().intact
-                except errors.CatalogCorruptError as error:
-                    assert name == "seal", error
+                elif content != whole + b"more":
+                    with pytest.raises(errors.CatalogCorruptError):
+                        pair.scrub()
     with MirrorPair.open(mirror) as pair:
         if name == "seal":
             # It is made anew, or it would vouch for nothing.
