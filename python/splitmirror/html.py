@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from html import escape
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
 
 from splitmirror._document import Document
@@ -116,10 +116,12 @@ def block_strip(block_map: bytes) -> str:
         next(name for value, name in _MARKS if value in block_map[start:end] or value == 0)
         for start, end in pairwise(borders)
     ]
-    bars = "".join(
-        f'<rect x="{cell * 2}" width="2" height="14" class="{name}"/>'
-        for cell, name in enumerate(marks)
-    )
+    # Neighbours that show the same are one bar: a strip is small where little happened.
+    bars, at = "", 0
+    for name, run in groupby(marks):
+        width = 2 * len(list(run))
+        bars += f'<rect x="{at}" width="{width}" height="14" class="{name}"/>'
+        at += width
     counts = [
         (name, f"{block_map.count(value):,} {name}")
         for value, name in reversed(_MARKS)
