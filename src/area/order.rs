@@ -23,6 +23,8 @@ pub enum Order {
     MarkBeforeWrite,
     /// `close`: source and mirror are synced before the clean mark is committed.
     DataSyncedBeforeCleanMark,
+    /// `restore`: what the source holds is synced before the rest of it is recorded as pending.
+    SourceSyncedBeforePending,
     /// `restore`: the pending set is on disk before the first byte of the source changes.
     PendingBeforeSourceBytes,
     /// `restore`: the source is synced before blocks leave the pending set on disk.
@@ -47,7 +49,7 @@ pub enum Order {
 
 impl Order {
     /// All rules, for the tests that leave out one at a time.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::StateBeforeMirrorBytes,
         Self::MirrorSyncedBeforeSynchronized,
         Self::MirrorSyncedBeforeClear,
@@ -56,6 +58,7 @@ impl Order {
         Self::IntentBeforeWrite,
         Self::MarkBeforeWrite,
         Self::DataSyncedBeforeCleanMark,
+        Self::SourceSyncedBeforePending,
         Self::PendingBeforeSourceBytes,
         Self::SourceSyncedBeforeClear,
         Self::SourceSyncedBeforeRestored,

@@ -151,14 +151,14 @@ impl Pair {
         Ok(())
     }
 
-    /// Why the marks are not all that differs; `None` when they are. The tracker speaks of the source alone: a mirror
-    /// that others changed, or that failed, differs where nobody marked.
+    /// Why the marks are not all that differs; `None` when they are. The tracker speaks of writes to the source alone: a
+    /// mirror that others changed, and a side that failed, differ where nobody marked.
     pub(super) fn doubt(&self) -> Option<Reason> {
         let doubt = self.volume.source().ok().and_then(|source| source.tracker().doubt());
         let catalog = self.volume.catalog();
         let conditions = &catalog.record().conditions;
-        let touched =
-            conditions.has(Condition::MirrorSkewed) || conditions.has(Condition::MirrorFailed);
+        let unmarked = [Condition::MirrorSkewed, Condition::MirrorFailed, Condition::SourceSuspect];
+        let touched = unmarked.into_iter().any(|condition| conditions.has(condition));
         doubt.or(touched.then_some(Reason::Compare))
     }
 

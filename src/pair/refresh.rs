@@ -4,7 +4,7 @@ use super::report::{PairNow, RefreshReport};
 use super::{EstablishOptions, Pair, SplitOptions, check_text};
 use crate::engine::Control;
 use crate::error::{Error, Result};
-use crate::state::{Consistency, Verb};
+use crate::state::{Consistency, Mode, Verb};
 
 /// How to refresh.
 #[derive(Debug, Clone, Default)]
@@ -22,14 +22,7 @@ impl Pair {
     pub fn refresh(&self, options: &RefreshOptions, control: &Control) -> Result<RefreshReport> {
         check_text("label", options.label.as_deref())?;
         let _entered = self.enter(Verb::Refresh, "synchronizing", false)?;
-        if options.require == Some(Consistency::Application) {
-            // Known before the old point is given up.
-            return Err(Error::Consistency {
-                required: Consistency::Application.name().to_owned(),
-                reached: Consistency::Flushed.name().to_owned(),
-                why: "no freeze hook was given".to_owned(),
-            });
-        }
+        self.check_reachable(options.require)?;
         let establish = self.establish_entered(&options.establish, Verb::Refresh, control)?;
         let split = SplitOptions {
             label: options.label.clone(),
@@ -39,5 +32,26 @@ impl Pair {
         let split = self.split_entered(&split, true)?;
         let catalog = self.volume.catalog();
         Ok(RefreshReport { pair: PairNow::of("refresh", catalog.record()), establish, split })
+    }
+
+    /// What can be known to fall short is refused before the old point is given up.
+    fn check_reachable(&self, require: Option<Consistency>) -> Result<()> {
+        let source = self.volume.source()?;
+        let shared = self.volume.catalog().record().mode == Mode::Shared;
+        let (reached, why) = match require {
+            Some(Consistency::Application) => (Consistency::Flushed, "no freeze hook was given"),
+            Some(_) if shared && !source.tracker().alone() => {
+                (Consistency::Fuzzy, "others have the source open, or nobody can tell")
+            }
+            Some(Consistency::Flushed) if !self.volume.is_flushed() => {
+                (Consistency::Crash, "something was written and not flushed")
+            }
+            _ => return Ok(()),
+        };
+        Err(Error::Consistency {
+            required: require.unwrap_or(reached).name().to_owned(),
+            reached: reached.name().to_owned(),
+            why: why.to_owned(),
+        })
     }
 }

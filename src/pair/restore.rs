@@ -16,7 +16,7 @@ use crate::area::Kind;
 use crate::catalog::SourceRecord;
 use crate::engine::{Control, CopyPlan};
 use crate::error::{Error, Result};
-use crate::state::{Reason, Verb};
+use crate::state::{Condition, Reason, Verb};
 use crate::units::{BlockRun, Extent};
 use crate::volume::Source;
 
@@ -177,6 +177,10 @@ impl Pair {
             return Ok(plan);
         }
         source.tracker().anchor();
+        if self.volume.catalog().record().conditions.has(Condition::SourceSuspect) {
+            // After a failed sync the cache holds what the storage does not: what is compared is the storage.
+            source.reader().drop_cache();
+        }
         let dirty = self.volume.dirty();
         dirty.clear(BlockRun::between(0, dirty.blocks()));
         // The tracker has just forgotten why; what is to be looked at is the same: everything.

@@ -34,7 +34,7 @@ impl Steps for Scratch<'_> {
         Err(error)
     }
 
-    fn durable(&self, _pieces: &[Extent]) -> Result<()> {
+    fn durable(&self, _extents: &[Extent]) -> Result<()> {
         Ok(())
     }
 

@@ -31,8 +31,8 @@ impl Steps for Backward<'_> {
         self.restore.give_back(extent, error)
     }
 
-    fn durable(&self, pieces: &[Extent]) -> Result<()> {
-        self.restore.commit_landed(&mut self.volume.catalog(), &self.restore.landed_of(pieces))
+    fn durable(&self, extents: &[Extent]) -> Result<()> {
+        self.restore.commit_landed(&mut self.volume.catalog(), &self.restore.landed_of(extents))
     }
 
     fn block_check(&self) -> Option<BlockCheck<'_>> {

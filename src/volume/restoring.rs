@@ -245,11 +245,13 @@ impl Restoring {
         Ok(())
     }
 
-    /// The blocks of pieces that the copier has finished with; those that failed are pending again and stay so on
-    /// disk.
-    pub(super) fn landed_of(&self, pieces: &[Extent]) -> Bitmap {
-        let blocks = Bitmap::touching(pieces, self.block_size, self.pending.blocks());
-        blocks.remove(&self.pending);
+    /// The blocks of extents that the copier has brought back. One that it brought back in part, because the rest
+    /// failed, stays pending.
+    pub(super) fn landed_of(&self, extents: &[Extent]) -> Bitmap {
+        let blocks = Bitmap::touching(extents, self.block_size, self.pending.blocks());
+        for (failed, _) in unpoisoned(&self.unrestored).iter() {
+            blocks.clear(self.block_size.touching(*failed));
+        }
         blocks
     }
 

@@ -52,7 +52,7 @@ impl Volume {
         self.begin_session(&gate)
     }
 
-    /// Gives the source, which may be a new file, the tag of this session.
+    /// Gives the source, which may be a new file, the tag of this session, unless it has it.
     pub fn tag_source(&self) -> Result<()> {
         let source = self.source()?;
         let (volume, epoch) = {
@@ -60,7 +60,14 @@ impl Volume {
             let record = catalog.record();
             (record.volume_id, record.epoch.next.unwrap_or(record.epoch.current))
         };
-        self.raise_tag(&source, volume, epoch)
+        match source.tag()? {
+            Some(Tag::Source { volume: theirs, epoch: seen })
+                if theirs == volume && seen >= epoch =>
+            {
+                Ok(())
+            }
+            _ => self.raise_tag(&source, volume, epoch),
+        }
     }
 
     /// Brings the source's tag to an epoch.

@@ -71,9 +71,10 @@ fn needed_by(rule: Order) -> Option<(Mode, &'static str, &'static str)> {
         Order::DrainBeforeSplit => return None,
         // A torn record is mostly no JSON any more, and then not believed either way: see `catalog`.
         Order::ChecksumTested => return None,
-        Order::IntentBeforeWrite => (Exclusive, "written corruption", "I2"),
+        Order::IntentBeforeWrite => (Exclusive, "written corruption", "I7"),
         Order::MarkBeforeWrite => (Exclusive, "sessions", ""),
         Order::DataSyncedBeforeCleanMark => (Exclusive, "sessions", ""),
+        Order::SourceSyncedBeforePending => (Exclusive, "never flushed", "the source"),
         Order::PendingBeforeSourceBytes => (Exclusive, "written corruption", "the source"),
         Order::SourceSyncedBeforeClear => (Exclusive, "interrupted restore", "the source"),
         Order::SourceSyncedBeforeRestored => (Exclusive, "longer source", "the source"),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use splitmirror::area::Host;
+use splitmirror::area::{Host, Order};
 use splitmirror::catalog::{Catalog, Record};
 use splitmirror::error::Error;
 use splitmirror::pair::{
@@ -115,6 +115,10 @@ fn recover(
         }
     }
     covered(image, mode, &pair)?;
+    // Without this rule the epoch is not recorded either; what its test is to find is a wrong mirror.
+    if image.keeps(Order::StateBeforeMirrorBytes) {
+        explained(&pair)?;
+    }
     match (record.state, record.pending.is_some()) {
         (State::Split, true) => resumed(image, &pair, promises)?,
         (State::Split, false) => {
@@ -210,6 +214,17 @@ fn brief(record: &Record) -> String {
         if record.open_for_writing { ", open for writing" } else { "" },
         if record.clean.is_some() { ", clean" } else { "" },
     )
+}
+
+/// No other pair of the source exists in these stories, so none can have written it (I7).
+fn explained(pair: &Pair) -> Verdict {
+    let status = pair.status().map_err(|error| format!("status() failed: {error}"))?;
+    match status.tracking {
+        Some(tracking) if tracking.reason == "missed-epoch" => {
+            Err("the catalog does not know of a session of its own: missed-epoch (I7)".into())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn equal(image: &SimHost) -> Verdict {
