@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::file::{OpenFile, file_system_id, stamp_of_file};
+use super::file::OpenFile;
+use super::identity::{file_system_id, stamp_of_file};
 use super::{
     Access, Found, Host, Kind, Lock, Medium, Ownership, Stamp, device, lock, mounts, users,
 };

@@ -20,6 +20,7 @@ mod doctor;
 mod file;
 mod fork;
 mod host;
+mod identity;
 mod linux;
 mod lock;
 mod medium;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::file::{file_system_id, stamp_of_file};
+use super::identity::{file_system_id, stamp_of_file};
 use super::{Found, Kind, Stamp, device};
 
 /// Where something on the area is mounted.
