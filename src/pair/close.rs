@@ -51,8 +51,11 @@ impl Pair {
             None => None,
         };
         let clean = self.clean_mark(&source)?;
-        let length = stamp.length;
-        let synchronized = self.volume.look(|phase| matches!(phase.side, Side::Synchronized(_)));
+        // What the mirror holds, which is not what the source has by now when others cut or lengthened it.
+        let length = self.volume.look(|phase| match &phase.side {
+            Side::Synchronized(mirror) => self.volume.content_length(&mirror.reader()).map(Some),
+            _ => Ok(None),
+        })?;
         let epoch = source.epoch_seen(record.volume_id, record.epoch);
         let mut catalog = self.volume.catalog();
         catalog.commit_with(&[(MapKind::Dirty, self.volume.dirty())], |record| {
@@ -62,7 +65,7 @@ impl Pair {
             if let Some(stamp) = mirror_stamp {
                 record.mirror.stamp = stamp;
             }
-            if synchronized && record.state == State::Synchronized {
+            if let (Some(length), State::Synchronized) = (length, record.state) {
                 record.length = length;
             }
         })

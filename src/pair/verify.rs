@@ -20,7 +20,7 @@ impl Pair {
         let source = self.volume.source()?;
         let mirror = self.mirror_reader()?;
         let source_length = source.reader().length()?;
-        let mirror_length = self.mirror_content_length(source_length);
+        let mirror_length = self.mirror_content_length(&mirror)?;
         if from_medium {
             if let Ok(writer) = source.writer() {
                 writer.sync()?;
@@ -54,11 +54,12 @@ impl Pair {
     }
 
     /// Bytes of the mirror that belong to the pair: a device may be larger.
-    fn mirror_content_length(&self, source_length: u64) -> u64 {
-        let catalog = self.volume.catalog();
-        let record = catalog.record();
-        let follows = record.state == State::Synchronized && self.volume.has_session();
-        if follows { source_length } else { record.length }
+    fn mirror_content_length(&self, mirror: &Reader) -> Result<u64> {
+        let (state, length) = {
+            let catalog = self.volume.catalog();
+            (catalog.record().state, catalog.record().length)
+        };
+        if state == State::Synchronized { self.volume.content_length(mirror) } else { Ok(length) }
     }
 
     fn verify_report(

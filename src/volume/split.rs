@@ -43,13 +43,7 @@ impl Volume {
             (None, false) => Consistency::Crash,
             (None, true) => Consistency::Flushed,
         };
-        let length = match mirror.reader().kind() {
-            Kind::File => mirror.reader().length()?,
-            // It may be larger than what it holds.
-            Kind::Device => {
-                self.catalog().record().length.max(self.written_end.load(Ordering::Acquire))
-            }
-        };
+        let length = self.content_length(&mirror.reader())?;
         let mut taken = Taken {
             at_ns: self.host.now_ns(),
             length,
@@ -62,6 +56,17 @@ impl Volume {
         *gate = Arc::new(Phase { source: Some(source), side, restore: None });
         taken.writers_waited = begun.elapsed();
         Ok(taken)
+    }
+
+    /// Bytes of the source that a mirror which follows it holds; others may have cut or lengthened the source.
+    pub fn content_length(&self, mirror: &Reader) -> Result<u64> {
+        match mirror.kind() {
+            Kind::File => mirror.length(),
+            // It may be larger than what it holds.
+            Kind::Device => {
+                Ok(self.catalog().record().length.max(self.written_end.load(Ordering::Acquire)))
+            }
+        }
     }
 
     /// Makes the mirror durable, and gives up every writable handle on it: what stays is a reader.
