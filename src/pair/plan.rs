@@ -213,7 +213,12 @@ impl Pair {
         let wanted = ranges.map_or_else(|| vec![Extent::new(0, length)], <[Extent]>::to_vec);
         let target_length = ranges.is_none().then_some(length);
         if reason == Reason::Bitmap {
-            let extents = intersected(&self.volume.dirty().extents(size, length), &wanted);
+            let mut extents = self.volume.dirty().extents(size, length);
+            if source.is_some_and(|source| source.reader().length().is_ok_and(|now| now > length)) {
+                // A file system may turn the hole that a file is cut in into data.
+                extents.push(size.aligned_out(Extent::new(length.saturating_sub(1), 1), length));
+            }
+            let extents = intersected(&merged(extents), &wanted);
             return Ok(CopyPlan { reason, method, extents, target_length });
         }
         let plan = CopyPlan { reason, method, extents: wanted, target_length };
