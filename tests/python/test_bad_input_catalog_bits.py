@@ -14,7 +14,7 @@ from evidence import refused, unchanged
 from helpers import KIB, digest, overwrite, write_pattern
 from splitmirror import CancelToken, MirrorPair, errors
 
-FLIPS = 700
+FLIPS = 550
 BLOCK = 4 * KIB
 # Fields that say when or by whom, or follow from the bitmap alone, which may be lost knowingly.
 MOMENTARY = {"owner_pid", "activity", "tracking", "changed_blocks", "conditions", "advice"}
