@@ -13,6 +13,7 @@ import json
 import os
 import random
 import re
+import signal
 import sys
 import tempfile
 import time
@@ -140,6 +141,8 @@ def bench(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
 def main() -> int:
     """Run the bench."""
     options = arguments()
+    # Its files are large: they go also when somebody ends it with SIGTERM.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options.folder.mkdir(parents=True, exist_ok=True)
     try:
         with tempfile.TemporaryDirectory(prefix="splitmirror-bench-", dir=options.folder) as name:
