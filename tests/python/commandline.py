@@ -45,7 +45,8 @@ def at_terminal(*arguments: Argument, answer: str) -> tuple[int, str]:
     """Run a command at a terminal that answers its question; gives exit code and what was shown."""
     child, terminal = pty.fork()
     if child == 0:
-        os.execv(COMMAND[0], [*COMMAND, *(os.fsencode(argument) for argument in arguments)])
+        command: list[bytes] = [os.fsencode(word) for word in (*COMMAND, *arguments)]
+        os.execv(command[0], command)
     shown, answered = b"", False
     with os.fdopen(terminal, "rb+", buffering=0) as talk:
         while True:
