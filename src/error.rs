@@ -50,6 +50,13 @@ fn room(needed: u64, available: u64) -> String {
     format!(": {needed} bytes are needed, {available} are free")
 }
 
+fn processes(pids: &[u32]) -> String {
+    if pids.is_empty() {
+        return "that cannot be named: another user's, or the kernel's own".into();
+    }
+    list(&pids.iter().map(u32::to_string).collect::<Vec<_>>())
+}
+
 /// Everything that can go wrong, with its context.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the message of each variant documents it and its fields")]
@@ -61,7 +68,7 @@ pub enum Error {
     #[error("{} does not exist; check the path", shown(path))]
     NotFound { path: PathBuf },
     #[error(
-        "the source {} does not exist; restore() makes it again from a split mirror, source= names where it was moved",
+        "the source {} does not exist; restore() makes it again from a split mirror (restart=True when a restore is pending), source= names where it was moved",
         shown(path)
     )]
     SourceMissing { path: PathBuf },
@@ -87,7 +94,7 @@ pub enum Error {
     )]
     SameArea { path: PathBuf, other: PathBuf, how: &'static str },
     #[error(
-        "{} already belongs to another pair, whose catalog is {}; detach that pair first",
+        "{} already belongs to another pair, whose catalog is {}; detach that pair first (when its catalog is gone: adopt() it, then detach())",
         shown(path),
         shown(other)
     )]
@@ -133,7 +140,11 @@ pub enum Error {
         shown(path)
     )]
     PairInUse { path: PathBuf, pid: u32 },
-    #[error("the source {} is in use by other programs (process {}); close them, or pass while_in_use=True to restore under them", shown(path), list(&pids.iter().map(u32::to_string).collect::<Vec<_>>()))]
+    #[error(
+        "the source {} is in use by other programs (process {}); close them, or pass while_in_use=True to restore under them",
+        shown(path),
+        processes(pids)
+    )]
     SourceInUse { path: PathBuf, pids: Vec<u32> },
     #[error(
         "the source {} carries the file system mounted on {}; unmount it first: restoring under a mounted file system destroys it",

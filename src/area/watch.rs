@@ -12,8 +12,8 @@
 
 use std::fmt::Debug;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::inotify::{CreateFlags, ReadFlags, Reader as EventReader, WatchFlags};
 
@@ -39,6 +39,10 @@ pub trait Watch: Send + Sync + Debug {
     fn sole(&self) -> bool {
         self.disturbance() != Disturbance::Unknown
     }
+    /// Whether somebody else has the source open or mapped at this moment, as far as the kernel says.
+    fn in_use(&self) -> bool {
+        !self.sole()
+    }
     /// Begins anew: what was seen so far no longer counts.
     fn forget(&self);
     /// Says that writes of our own are about to begin.
@@ -60,29 +64,32 @@ const ALWAYS: WatchFlags = WatchFlags::CLOSE_WRITE
 pub(super) struct FileWatch {
     events: OwnedFd,
     file: Arc<OpenFile>,
+    turn: Mutex<()>,
     seen: AtomicBool,
     own_writes: AtomicBool,
 }
 
-/// A lease that is given back when dropped.
-struct Lease<'a>(&'a OpenFile);
+/// A lease that is given back when dropped. One at a time: giving one back would reset the signal of another that is
+/// just being taken, and drain the events that tell of others.
+struct Lease<'a> {
+    file: &'a OpenFile,
+    _turn: MutexGuard<'a, ()>,
+}
 
-impl<'a> Lease<'a> {
-    fn take(file: &'a OpenFile) -> Option<Self> {
-        let fd = file.as_raw_fd();
-        // SAFETY: plain fcntl calls with integer arguments on a descriptor that `file` keeps open.
-        let taken = unsafe {
-            libc::fcntl(fd, SETSIG, libc::SIGURG) == 0
-                && libc::fcntl(fd, libc::F_SETLEASE, libc::F_WRLCK) == 0
-        };
-        taken.then_some(Self(file))
-    }
+/// Why there is no lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NoLease {
+    /// Somebody else has the file open or mapped.
+    InUse,
+    /// It cannot be had here.
+    Impossible,
 }
 
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
-        // SAFETY: as above; when the kernel has taken the lease away already this is a harmless error.
-        unsafe { libc::fcntl(self.0.as_raw_fd(), libc::F_SETLEASE, libc::F_UNLCK) };
+        // SAFETY: plain fcntl on an open descriptor; when the kernel has taken the lease away already this is a
+        // harmless error.
+        unsafe { libc::fcntl(self.file.as_raw_fd(), libc::F_SETLEASE, libc::F_UNLCK) };
     }
 }
 
@@ -90,10 +97,31 @@ impl FileWatch {
     pub(super) fn start(file: Arc<OpenFile>) -> Result<Self> {
         let events = rustix::fs::inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)
             .map_err(|error| Error::io(file.as_path(), "inotify", &error.into()))?;
-        let watch =
-            Self { events, file, seen: AtomicBool::new(false), own_writes: AtomicBool::new(false) };
+        let watch = Self {
+            events,
+            file,
+            turn: Mutex::new(()),
+            seen: AtomicBool::new(false),
+            own_writes: AtomicBool::new(false),
+        };
         watch.arm(ALWAYS | WatchFlags::MODIFY)?;
         Ok(watch)
+    }
+
+    /// Waits for its turn, and takes the lease if nobody else has the file open. The turn lasts as long as the result.
+    fn lease(&self) -> (Result<Lease<'_>, NoLease>, Option<MutexGuard<'_, ()>>) {
+        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let fd = self.file.as_raw_fd();
+        // SAFETY: plain fcntl calls with integer arguments on a descriptor that `file` keeps open.
+        let taken = unsafe {
+            libc::fcntl(fd, SETSIG, libc::SIGURG) == 0
+                && libc::fcntl(fd, libc::F_SETLEASE, libc::F_WRLCK) == 0
+        };
+        if taken {
+            return (Ok(Lease { file: &self.file, _turn: turn }), None);
+        }
+        let busy = std::io::Error::last_os_error().raw_os_error() == Some(libc::EAGAIN);
+        (Err(if busy { NoLease::InUse } else { NoLease::Impossible }), Some(turn))
     }
 
     fn arm(&self, flags: WatchFlags) -> Result<()> {
@@ -134,11 +162,11 @@ impl FileWatch {
 impl Watch for FileWatch {
     fn disturbance(&self) -> Disturbance {
         // The lease first: who comes later leaves an event by closing, who is there already prevents it.
-        let lease = Lease::take(&self.file);
+        let (lease, _turn) = self.lease();
         self.drain_into_seen();
         if self.seen.load(Ordering::Acquire) {
             Disturbance::Seen
-        } else if lease.is_none() {
+        } else if lease.is_err() {
             Disturbance::Unknown
         } else {
             Disturbance::None
@@ -146,10 +174,15 @@ impl Watch for FileWatch {
     }
 
     fn sole(&self) -> bool {
-        Lease::take(&self.file).is_some()
+        self.lease().0.is_ok()
+    }
+
+    fn in_use(&self) -> bool {
+        matches!(self.lease().0, Err(NoLease::InUse))
     }
 
     fn forget(&self) {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.drain();
         self.seen.store(false, Ordering::Release);
     }
@@ -167,9 +200,9 @@ impl Watch for FileWatch {
     }
 
     fn own_change(&self, change: &mut dyn FnMut() -> Result<()>) -> Result<()> {
-        let lease = Lease::take(&self.file);
+        let (lease, _turn) = self.lease();
         self.drain_into_seen();
-        if lease.is_none() {
+        if lease.is_err() {
             self.seen.store(true, Ordering::Release);
         }
         let result = change();

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::arguments::{ByteCount, PathArgument, block_size, mode, names};
-use super::buffers::{Memory, with_stable_bytes};
+use super::buffers::{read_into, write_stable};
 use super::functions::host;
 use super::run::run;
 use super::tokens::CancelToken;
@@ -23,51 +23,28 @@ use crate::volume::Settings;
 pub(crate) struct Pair(pub(super) crate::pair::Pair);
 
 /// Reads that are larger are refused: a mistake, or a case for `readinto`.
-const READ_BYTES_MAX: u64 = 1 << 40;
+const READ_BYTES_MAX: u64 = 1 << 31;
 
-impl Pair {
-    /// Reads up to `size` bytes into a new object.
-    fn read_bytes<'py>(
-        py: Python<'py>,
-        size: ByteCount,
-        available: Result<u64>,
-        offset: ByteCount,
-        read: impl FnOnce(&mut [u8], u64) -> Result<usize> + Send,
-    ) -> PyResult<Bound<'py, PyBytes>> {
-        let room = available?.saturating_sub(offset.0).min(size.0);
+/// Reads up to `size` bytes into a new object; `available` is how many there are.
+fn read_bytes<'py>(
+    py: Python<'py>,
+    offset: u64,
+    size: u64,
+    available: impl FnOnce() -> Result<u64> + Send,
+    read: impl FnOnce(&mut [u8], u64) -> Result<usize> + Send,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let bytes = py.detach(|| {
+        let room = available()?.saturating_sub(offset).min(size);
         if room > READ_BYTES_MAX {
-            return Err(Error::argument(
-                "size",
-                "more than 1 TiB at once; read less, or use readinto",
-            )
-            .into());
+            let problem = "more than 2 GiB at once; read less, or use readinto()";
+            return Err(Error::argument("size", problem));
         }
-        let bytes = py.detach(|| {
-            let mut buffer = vec![0u8; room as usize];
-            let count = read(&mut buffer, offset.0)?;
-            buffer.truncate(count);
-            Ok::<_, Error>(buffer)
-        })?;
-        Ok(PyBytes::new(py, &bytes))
-    }
-
-    fn read_into(
-        py: Python<'_>,
-        buffer: &Bound<'_, PyAny>,
-        offset: ByteCount,
-        read: impl FnOnce(&mut [u8], u64) -> Result<usize> + Send,
-    ) -> PyResult<usize> {
-        let memory = Memory::of(buffer, true)?;
-        let place = memory.place();
-        let count = py.detach(|| {
-            // Through memory of our own: the interpreter's may be looked at by others meanwhile.
-            let mut bytes = vec![0u8; place.length()];
-            let count = read(&mut bytes, offset.0)?;
-            place.fill(bytes.get(..count).unwrap_or_default());
-            Ok::<_, Error>(count)
-        })?;
-        Ok(count)
-    }
+        let mut buffer = vec![0u8; room as usize];
+        let count = read(&mut buffer, offset)?;
+        buffer.truncate(count);
+        Ok(buffer)
+    })?;
+    Ok(PyBytes::new(py, &bytes))
 }
 
 #[pymethods]
@@ -148,26 +125,20 @@ impl Pair {
         size: ByteCount,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let volume = self.0.volume()?;
-        Self::read_bytes(py, size, volume.length(), offset, |buffer, offset| {
-            volume.read(buffer, offset)
-        })
+        let read = |buffer: &mut [u8], offset: u64| volume.read(buffer, offset);
+        read_bytes(py, offset.0, size.0, || volume.length(), read)
     }
 
     /// Read from an offset of the source into a buffer; the number of bytes.
-    fn readinto(
-        &self,
-        py: Python<'_>,
-        offset: ByteCount,
-        buffer: &Bound<'_, PyAny>,
-    ) -> PyResult<usize> {
+    fn readinto(&self, offset: ByteCount, buffer: &Bound<'_, PyAny>) -> PyResult<usize> {
         let volume = self.0.volume()?;
-        Self::read_into(py, buffer, offset, |buffer, offset| volume.read(buffer, offset))
+        read_into(buffer, |bytes, start| volume.read(bytes, offset.0.saturating_add(start)))
     }
 
     /// Write a buffer at an offset of the source, and of the mirror while it is synchronized.
     fn write(&self, offset: ByteCount, data: &Bound<'_, PyAny>) -> PyResult<usize> {
         let volume = self.0.volume()?;
-        Ok(with_stable_bytes(data, |bytes| volume.write(bytes, offset.0).map(|()| bytes.len()))??)
+        write_stable(data, |bytes, start| volume.write(bytes, offset.0.saturating_add(start)))
     }
 
     /// Put everything written so far on stable storage.
@@ -184,18 +155,13 @@ impl Pair {
         size: ByteCount,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let read = |buffer: &mut [u8], offset: u64| self.0.read_mirror(buffer, offset);
-        read(&mut [], 0)?;
-        Self::read_bytes(py, size, self.0.mirror_length(), offset, read)
+        py.detach(|| read(&mut [], 0))?;
+        read_bytes(py, offset.0, size.0, || self.0.mirror_length(), read)
     }
 
     /// Read from an offset of the split mirror into a buffer; the number of bytes.
-    fn mirror_readinto(
-        &self,
-        py: Python<'_>,
-        offset: ByteCount,
-        buffer: &Bound<'_, PyAny>,
-    ) -> PyResult<usize> {
-        Self::read_into(py, buffer, offset, |buffer, offset| self.0.read_mirror(buffer, offset))
+    fn mirror_readinto(&self, offset: ByteCount, buffer: &Bound<'_, PyAny>) -> PyResult<usize> {
+        read_into(buffer, |bytes, start| self.0.read_mirror(bytes, offset.0.saturating_add(start)))
     }
 
     /// Map the split mirror read-only.
@@ -210,8 +176,8 @@ impl Pair {
     }
 
     /// Bytes of the source that the mirror holds.
-    fn mirror_length(&self) -> PyResult<u64> {
-        Ok(self.0.mirror_length()?)
+    fn mirror_length(&self, py: Python<'_>) -> PyResult<u64> {
+        Ok(py.detach(|| self.0.mirror_length())?)
     }
 
     /// One entry a block: 0 same, 1 changed since the point, 2 still to be restored, 255 not known.

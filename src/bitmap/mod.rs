@@ -29,7 +29,7 @@ impl Bitmap {
     /// An empty set with room for `blocks` blocks.
     pub fn new(blocks: u64) -> Self {
         let set = Self::default();
-        set.grow(blocks);
+        set.make_room(blocks);
         set
     }
 
@@ -54,12 +54,18 @@ impl Bitmap {
         self.blocks.load(Ordering::Acquire)
     }
 
-    /// Makes room for `blocks` blocks, or forgets those beyond.
-    pub fn grow(&self, blocks: u64) {
-        self.clear(BlockRun::between(blocks, self.blocks()));
+    /// Makes room for at least `blocks` blocks; never forgets one.
+    pub fn make_room(&self, blocks: u64) {
         let mut words = self.words.write().unwrap_or_else(PoisonError::into_inner);
-        words.resize_with(blocks.div_ceil(WORD_BITS) as usize, AtomicU64::default);
-        self.blocks.store(blocks, Ordering::Release);
+        if blocks > self.blocks() {
+            words.resize_with(blocks.div_ceil(WORD_BITS) as usize, AtomicU64::default);
+            self.blocks.store(blocks, Ordering::Release);
+        }
+    }
+
+    /// Removes all blocks.
+    pub fn clear_all(&self) {
+        self.clear(BlockRun::between(0, self.blocks()));
     }
 
     /// Runs `visit` with each word that holds blocks of the run, with the mask of its bits that do.
@@ -237,12 +243,12 @@ mod tests {
         }
 
         #[test]
-        fn shrinking_forgets_and_growing_adds_nothing(first in 0u64..200, count in 0u64..200, small in 0u64..200) {
+        fn room_is_made_and_never_taken(first in 0u64..200, count in 0u64..200, asked in 0u64..900) {
             let set = Bitmap::new(400);
             set.set(BlockRun { first, count });
-            set.grow(small);
-            set.grow(400);
-            prop_assert_eq!(model(&set), (first..first + count).filter(|b| *b < small).collect::<BTreeSet<_>>());
+            set.make_room(asked);
+            prop_assert_eq!(set.blocks(), asked.max(400));
+            prop_assert_eq!(model(&set), (first..first + count).collect::<BTreeSet<_>>());
         }
     }
 
@@ -260,5 +266,22 @@ mod tests {
             }
         });
         assert_eq!(set.count(), set.blocks());
+    }
+
+    #[test]
+    fn threads_that_make_room_lose_no_mark() {
+        let set = Bitmap::new(1);
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let set = &set;
+                scope.spawn(move || {
+                    for block in (thread..4000).step_by(4) {
+                        set.make_room(block + 1);
+                        set.set(BlockRun { first: block, count: 1 });
+                    }
+                });
+            }
+        });
+        assert_eq!(set.count(), 4000);
     }
 }

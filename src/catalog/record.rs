@@ -130,6 +130,10 @@ pub struct PendingRecord {
     pub map: MapRef,
     /// Only these bytes are restored; `None`: all, and the length too.
     pub ranges: Option<Vec<Extent>>,
+    /// The length that the source is still to get.
+    pub resize: Option<u64>,
+    /// The file that is being restored.
+    pub source: Stamp,
     /// Why these blocks.
     pub reason: Reason,
     /// How they are brought back.

@@ -42,7 +42,9 @@ pub(super) fn compare_extent(
     if to.reader().kind() == Kind::Device {
         // A device always says data: only what is not zeros has to become so.
         let mut differing = Vec::new();
+        let length = to.reader().length()?;
         for hole in holes {
+            let hole = hole.intersect(Extent::new(0, length));
             let bytes = room(&mut buffers.to, hole.length);
             to.reader().read_exact_at(bytes, hole.offset)?;
             differing.extend(pages_with_data(bytes, hole.offset, PAGE_BYTES));

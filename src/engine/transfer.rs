@@ -30,6 +30,10 @@ pub trait Steps: Sync {
     fn claim(&self, piece: Extent) -> Claim<'_>;
     /// A claimed extent could not be copied: its marks are set again. An error ends the transfer.
     fn failed(&self, extent: Extent, error: Error) -> Result<()>;
+    /// A claimed extent was copied, and could then not be put on stable storage. Nothing is locked.
+    fn unsaved(&self, extent: Extent, error: &Error) {
+        give_back(self, extent, error);
+    }
     /// These claimed extents were copied, and are on stable storage now.
     fn durable(&self, extents: &[Extent]) -> Result<()>;
     /// Whether the bytes of a block may be used; called before they overwrite anything. `None`: not asked.
@@ -99,7 +103,7 @@ pub fn transfer(job: &Transfer<'_>, steps: &dyn Steps) -> Result<CopyStats> {
         if job.sync_batches
             && let Err(error) = job.to.sync()
         {
-            arrived.extents.iter().for_each(|extent| give_back(steps, *extent, &error));
+            arrived.extents.iter().for_each(|extent| steps.unsaved(*extent, &error));
             return Err(error);
         }
         steps.durable(&arrived.extents)?;
@@ -189,7 +193,7 @@ fn run_blocks(
 }
 
 /// Sets the marks of an extent again that a fatal error elsewhere kept from being copied.
-fn give_back(steps: &dyn Steps, extent: Extent, cause: &Error) {
+fn give_back<S: Steps + ?Sized>(steps: &S, extent: Extent, cause: &Error) {
     if let Err(error) = steps.failed(extent, cause.clone()) {
         log::debug!(target: "splitmirror.engine", "{} bytes at {} stay marked: {error}", extent.length, extent.offset);
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::checks::check_different;
-use super::create::volume_of;
+use super::create::{tag_of, volume_of};
 use super::seal::broken_blocks;
 use super::status::folder_of;
 use super::{Pair, check_accept};
@@ -55,6 +55,10 @@ impl Pair {
         let source = host.find(&source_path)?;
         if let Some(source) = &source {
             check_different(source, &found, mirror)?;
+        }
+        if let Some(Some(Tag::Source { .. })) = tag_of(&*host, &found)? {
+            // The source of another pair holds no point in time.
+            return Err(Error::AlreadyPaired { path: found.path.clone(), other: found.path });
         }
         let known = Catalog::exists(&*host, &folder)?;
         let mut catalog =

@@ -68,16 +68,14 @@ impl Pair {
             return Ok(());
         }
         let source = self.volume.source()?;
-        let pids = match found.kind {
-            // The lease is the proof; where it cannot be had, what /proc shows is all there is.
-            Kind::File if source.tracker().alone() => Vec::new(),
-            _ => self.host().users(&found),
-        };
-        if pids.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::SourceInUse { path: self.source_path.clone(), pids })
+        // The lease is the proof, also when no process can be named (the kernel itself, a loop device, other users'
+        // processes); where it cannot be had, what /proc shows is all there is.
+        let in_use = source.tracker().in_use();
+        let pids = if in_use == Some(false) { Vec::new() } else { self.host().users(&found) };
+        if in_use == Some(true) || !pids.is_empty() {
+            return Err(Error::SourceInUse { path: self.source_path.clone(), pids });
         }
+        Ok(())
     }
 
     fn check_sidecars(&self, risks: Risks) -> Result<()> {

@@ -40,7 +40,7 @@ impl Pair {
         }
         if self.volume.has_session() && self.host().keeps(Order::DataSyncedBeforeCleanMark) {
             self.volume.flush()?;
-            source.writer()?.sync_all()?;
+            self.volume.sync_source(true)?;
         }
         let mirror_stamp = match self.volume.look(|phase| phase.side.writer().cloned()) {
             Some(mirror) if self.host().keeps(Order::DataSyncedBeforeCleanMark) => {

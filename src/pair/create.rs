@@ -191,7 +191,7 @@ fn check_mirror(
                 other: mirror.path.clone(),
             });
         }
-        Some(Some(Tag::Mirror { .. })) if !overwrite => {
+        Some(Some(Tag::Mirror { .. })) => {
             return Err(Error::AlreadyPaired {
                 path: mirror.path.clone(),
                 other: folder.to_path_buf(),

@@ -18,6 +18,9 @@ impl Pair {
         if self.volume.has_session() {
             self.volume.flush()?;
         }
+        if let Some(mirror) = self.volume.look(|phase| phase.side.writer().cloned()) {
+            mirror.sync_all()?;
+        }
         let record = self.record();
         self.untag_source(record.volume_is_ours);
         if let Err(error) = self.host().remove_tag(&self.mirror_path) {

@@ -16,9 +16,8 @@ use crate::bitmap::Bitmap;
 use crate::catalog::{Epoch, Established, MapKind};
 use crate::engine::{Control, CopyPlan, CopyStats};
 use crate::error::{Error, Result};
-use crate::state::{Condition, Consistency, Method, Reason, State, Verb};
+use crate::state::{Condition, Conditions, Consistency, Method, Reason, State, Verb};
 use crate::tracker::{SourceSeen, Tag};
-use crate::units::BlockRun;
 use crate::volume::Source;
 
 /// How to establish.
@@ -55,6 +54,7 @@ impl Pair {
         let begun = Instant::now();
         self.check_guards(verb, &options.accept)?;
         let source = self.volume.source()?;
+        self.join_volume(&source)?;
         let plan = match &options.plan {
             Some(plan) => {
                 self.check_plan(plan, Verb::Establish)?;
@@ -63,9 +63,10 @@ impl Pair {
             None => self.establish_plan(options.force)?,
         };
         self.check_mirror_ready(&source, &plan)?;
+        let before = self.volume.catalog().record().conditions.clone();
         let plan = self.begin_establish(&source, plan)?;
         let outcome = self.copy_forward(&source, &plan, control);
-        let (stats, length) = self.end_establish(outcome)?;
+        let (stats, length) = self.end_establish(outcome, &before)?;
         let doubt = source.tracker().doubt();
         let catalog = self.volume.catalog();
         let size = self.volume.block_size();
@@ -119,15 +120,14 @@ impl Pair {
             }
             // First the anchor and the marks, then the look at what is data: what is written from here on is seen or
             // marked.
-            source.tracker().anchor();
-            dirty.clear(BlockRun::between(0, dirty.blocks()));
+            self.volume.begin_tracking(source);
             let again = self
                 .establish_plan(true)
                 .inspect_err(|_| source.tracker().lose(Reason::Compare))?;
             CopyPlan { reason: plan.reason, method: plan.method, ..again }
         };
         let length = plan.target_length.unwrap_or(0);
-        dirty.grow(size.count(length).max(dirty.blocks()));
+        dirty.make_room(size.count(length));
         dirty.add(&Bitmap::touching(&plan.extents, size, dirty.blocks()));
         let begun = self.commit_unsynchronized(tag, length);
         if begun.is_err() && plan.reason != Reason::Bitmap {
@@ -160,6 +160,24 @@ impl Pair {
         Ok(())
     }
 
+    /// Another pair may have given the source an identity since this one was made: it is the same source.
+    fn join_volume(&self, source: &Source) -> Result<()> {
+        let mut catalog = self.volume.catalog();
+        let record = catalog.record();
+        match source.tag()? {
+            Some(Tag::Source { volume, epoch })
+                if record.state == State::Initialized && volume != record.volume_id =>
+            {
+                catalog.commit(|record| {
+                    record.volume_id = volume;
+                    record.volume_is_ours = false;
+                    record.epoch.current = epoch;
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The tag that the source lacks: it has none, or one of another source, or missed epochs.
     fn next_tag(&self, source: &Source) -> Result<Option<Tag>> {
         if source.writer().is_err() {
@@ -187,7 +205,7 @@ impl Pair {
         // In `synchronized` the writable handle is there already; else it is made now, after the point was given up.
         let mirror = match self.volume.take_mirror() {
             Some(mirror) => mirror,
-            None => Writer::new(self.host().open(&self.mirror_path, Access::Write)?),
+            None => self.open_mirror()?,
         };
         let length = source.reader().length()?;
         if plan.reason == Reason::First && mirror.reader().kind() == Kind::File {
@@ -211,8 +229,27 @@ impl Pair {
         Ok(stats)
     }
 
+    /// The mirror, for writing: the recorded file and no other.
+    fn open_mirror(&self) -> Result<Writer> {
+        let mirror = Writer::new(self.host().open(&self.mirror_path, Access::Write)?);
+        let stamp = mirror.reader().stamp()?;
+        if mirror.reader().kind() == Kind::File
+            && !stamp.same_file(&self.volume.catalog().record().mirror.stamp)
+        {
+            return Err(Error::MovedPair {
+                path: self.mirror_path.clone(),
+                problem: "another file stands at its path".into(),
+            });
+        }
+        Ok(mirror)
+    }
+
     /// Commits how it ended.
-    fn end_establish(&self, outcome: Result<CopyStats>) -> Result<(CopyStats, u64)> {
+    fn end_establish(
+        &self,
+        outcome: Result<CopyStats>,
+        before: &Conditions,
+    ) -> Result<(CopyStats, u64)> {
         match outcome {
             Ok(stats) if stats.cancelled => {
                 self.stop_establish(None);
@@ -220,10 +257,14 @@ impl Pair {
             }
             Err(error) => {
                 let failed = self.blame(&error);
+                // What reached the mirror since its last sync is not known.
+                if let Ok(source) = self.volume.source() {
+                    source.tracker().lose(Reason::Compare);
+                }
                 self.stop_establish(failed);
                 Err(error)
             }
-            Ok(stats) => Ok((stats, self.commit_synchronized()?)),
+            Ok(stats) => Ok((stats, self.commit_synchronized(before)?)),
         }
     }
 
@@ -238,9 +279,13 @@ impl Pair {
 
     fn stop_establish(&self, failed: Option<Condition>) {
         self.volume.stop_synchronizing();
+        let stamp = self.host().find(&self.mirror_path).ok().flatten().map(|found| found.stamp);
         let committed =
             self.volume.catalog().commit_with(&[(MapKind::Dirty, self.volume.dirty())], |record| {
                 record.state = State::Unsynchronized;
+                if let Some(stamp) = stamp {
+                    record.mirror.stamp = stamp;
+                }
                 if let Some(condition) = failed {
                     record.conditions.set(condition);
                 }
@@ -250,7 +295,7 @@ impl Pair {
         }
     }
 
-    fn commit_synchronized(&self) -> Result<u64> {
+    fn commit_synchronized(&self, before: &Conditions) -> Result<u64> {
         let source = self.volume.source()?;
         let consistency = match (source.tracker().doubt(), self.volume.is_flushed()) {
             (Some(_), _) => Consistency::Fuzzy,
@@ -268,7 +313,10 @@ impl Pair {
             record.point = None;
             record.pending = None;
             record.mirror.stamp = stamp;
-            record.conditions = crate::state::Conditions::default();
+            // What came up meanwhile stays.
+            for old in before.iter() {
+                record.conditions.clear(old);
+            }
             if !session {
                 record.open_for_writing = false;
                 record.clean = None;

@@ -5,6 +5,8 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use super::Pair;
+use super::checks::check_different;
+use super::create::tag_of;
 use crate::area::{Access, Found, Host, Kind, Reader, Writer};
 use crate::bitmap::Bitmap;
 use crate::catalog::{Catalog, MapKind, Record};
@@ -53,8 +55,8 @@ impl Pair {
         let lost = loaded.is_none();
         let blocks = record.block_size.count(record.length).max(record.dirty.blocks);
         let dirty = loaded.unwrap_or_else(|| Bitmap::full(blocks));
-        dirty.grow(blocks.max(dirty.blocks()));
-        let opened = open_source(&*host, &source_path, &record)?;
+        dirty.make_room(blocks);
+        let opened = open_source(&*host, &source_path, &mirror_path, &record)?;
         if let (true, Some(source)) = (lost, &opened) {
             source.tracker().lose(Reason::Compare);
         }
@@ -112,14 +114,28 @@ fn check_identity(host: &dyn Host, found: &Found, record: &Record) -> Result<()>
 pub(super) fn open_source(
     host: &dyn Host,
     path: &Path,
+    mirror: &Path,
     record: &Record,
 ) -> Result<Option<Arc<Source>>> {
-    if host.find(path)?.is_none() {
-        return Ok(None);
-    }
+    let Some(found) = host.find(path)? else { return Ok(None) };
+    check_not_a_mirror(host, &found, mirror)?;
     let source =
         Source::open(host, path, record.mode, |reader| doubt_from_before(host, reader, record))?;
     Ok(Some(Arc::new(source)))
+}
+
+/// A source is opened for writing: whatever path leads to a mirror, ours or another pair's, must not be one (I1).
+fn check_not_a_mirror(host: &dyn Host, source: &Found, mirror: &Path) -> Result<()> {
+    if let Some(mirror) = host.find(mirror)? {
+        check_different(&mirror, source, &source.path)?;
+    }
+    match tag_of(host, source)? {
+        Some(Some(Tag::Mirror { .. })) => Err(Error::AlreadyPaired {
+            path: source.path.clone(),
+            other: host.catalog_folder(&source.path)?,
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// What is not believed of the time between the last close and now.
@@ -192,7 +208,14 @@ fn load_restore(catalog: &mut Catalog, side: &Side) -> Result<Option<Arc<Restori
     };
     let seal = catalog.read_seal()?.map(Arc::new);
     let record = catalog.record();
-    let restore =
-        Restoring::new(mirror.clone(), seal, record.block_size, record.length, pending.ranges, set);
+    let restore = Restoring::new(
+        mirror.clone(),
+        seal,
+        record.block_size,
+        record.length,
+        pending.ranges,
+        pending.resize,
+        set,
+    );
     Ok(Some(Arc::new(restore)))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Pair;
 use super::receipt::{Before, Done};
 use super::report::Receipt;
-use crate::area::Order;
+use crate::area::{Kind, Order};
 use crate::bitmap::Bitmap;
 use crate::catalog::{MapKind, MapRef, PendingRecord};
 use crate::engine::{Control, CopyPlan, CopyStats};
@@ -26,12 +26,14 @@ impl Pair {
         let size = self.volume.block_size();
         let length = self.volume.catalog().record().length;
         let pending = Bitmap::touching(&plan.extents, size, size.count(length));
-        self.volume.dirty().grow(size.count(length).max(self.volume.dirty().blocks()));
+        self.volume.dirty().make_room(size.count(length));
         self.volume.dirty().add(&pending);
         if self.host().keeps(Order::SourceSyncedBeforePending) {
             // What is not pending is taken for restored after a crash, so it must be durable too.
-            source.writer()?.sync()?;
+            self.volume.sync_source(false)?;
         }
+        let resize = length_to_set(source, ranges.as_deref(), length)?;
+        let stamp = source.stamp()?;
         if self.host().keeps(Order::PendingBeforeSourceBytes) {
             let dirty = self.volume.dirty();
             self.volume.catalog().commit_with(
@@ -40,6 +42,8 @@ impl Pair {
                     record.pending = Some(PendingRecord {
                         map: MapRef::default(),
                         ranges: ranges.clone(),
+                        resize,
+                        source: stamp,
                         reason: plan.reason,
                         method: plan.method,
                     });
@@ -49,22 +53,18 @@ impl Pair {
         }
         let mirror = self.volume.frozen_mirror().ok_or(Error::Closed)?;
         let seal = self.volume.seal()?;
-        let restore = Arc::new(Restoring::new(mirror, seal, size, length, ranges, pending));
+        let restore = Arc::new(Restoring::new(mirror, seal, size, length, ranges, resize, pending));
         self.volume.begin_restore(Arc::clone(source), Some(Arc::clone(&restore)));
         Ok(restore)
     }
 
     pub(super) fn copy_pending(
         &self,
-        source: &Source,
         restore: &Restoring,
         plan: &CopyPlan,
         control: &Control,
     ) -> Result<CopyStats> {
-        if let Some(length) = restore.target_length() {
-            let writer = source.writer()?;
-            source.tracker().own_resize(length, || writer.set_length(length))?;
-        }
+        self.volume.apply_resize()?;
         self.volume.copy_back(restore, plan, control)
     }
 
@@ -79,19 +79,23 @@ impl Pair {
         resumed: bool,
     ) -> Result<Receipt> {
         let stats = match outcome {
-            Ok(stats) if stats.cancelled => {
+            Ok(stats) if stats.cancelled && !restore.pending().is_empty() => {
                 return Err(self.cancelled(
                     "resume_restore() goes on, abandon_restore() leaves the source as it is",
                 ));
             }
             Err(error) => {
-                self.note_source_error(&error);
-                return Err(error);
+                return Err(match &error {
+                    Error::Io { path, .. } if *path == self.source_path => {
+                        self.volume.source_sync_failed(error, true)
+                    }
+                    _ => error,
+                });
             }
             Ok(stats) => stats,
         };
         if self.host().keeps(Order::SourceSyncedBeforeRestored) {
-            source.writer()?.sync_all().inspect_err(|error| self.note_source_error(error))?;
+            self.volume.sync_source(true)?;
         }
         let complete = restore.pending().is_empty();
         self.commit_restored(source, restore, complete)?;
@@ -111,19 +115,6 @@ impl Pair {
             resumed,
         };
         self.receipt(before, done)
-    }
-
-    fn note_source_error(&self, error: &Error) {
-        if let Error::Io { path, .. } = error
-            && *path == self.source_path
-        {
-            let committed = self.volume.catalog().commit(|record| {
-                record.conditions.set(Condition::SourceSuspect);
-            });
-            if let Err(second) = committed {
-                log::error!(target: "splitmirror.pair", "the catalog failed too: {second}");
-            }
-        }
     }
 
     fn commit_restored(&self, source: &Source, restore: &Restoring, complete: bool) -> Result<()> {
@@ -154,4 +145,18 @@ impl Pair {
         }
         Ok(())
     }
+}
+
+/// The length that the source has still to get: that of the mirror, or, when only ranges are restored, enough to hold
+/// them.
+fn length_to_set(source: &Source, ranges: Option<&[Extent]>, length: u64) -> Result<Option<u64>> {
+    if source.reader().kind() == Kind::Device {
+        return Ok(None);
+    }
+    let now = source.reader().length()?;
+    let wanted = match ranges.map(|ranges| ranges.last().map_or(0, |last| last.end())) {
+        None => length,
+        Some(end) => end.max(now),
+    };
+    Ok((wanted != now).then_some(wanted))
 }

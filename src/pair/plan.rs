@@ -145,10 +145,14 @@ impl Pair {
             return stale("the pair has changed since it was made");
         }
         let doubt = self.doubt();
-        if plan.copy.reason == Reason::Bitmap && (plan.made_at.2 != now.2 || doubt.is_some()) {
+        if plan.made_at.2 != now.2 || (plan.copy.reason == Reason::Bitmap && doubt.is_some()) {
             return stale("the source was written since it was made");
         }
         Ok(())
+    }
+
+    pub(super) fn has(&self, condition: Condition) -> bool {
+        self.volume.catalog().record().conditions.has(condition)
     }
 
     /// Why the marks are not all that differs; `None` when they are. The tracker speaks of writes to the source alone: a
@@ -176,15 +180,18 @@ impl Pair {
     pub(super) fn establish_plan(&self, force: bool) -> Result<CopyPlan> {
         let source = self.volume.source()?;
         let length = source.reader().length()?;
-        let whole = vec![Extent::new(0, length)];
+        // Whole blocks, the last one too: what is appended to it meanwhile is left to the copier.
+        let size = self.volume.block_size();
+        let whole = vec![Extent::new(0, size.count(length) * size.bytes())];
         let state = self.volume.catalog().record().state;
         let (reason, method) = match (state, self.doubt()) {
             (State::Initialized, _) => (Reason::First, Method::Copy),
             _ if force => (Reason::Forced, Method::Copy),
+            // After a failed sync a cache may show what its storage lacks: such a mirror is written anew.
+            (_, Some(reason)) if self.has(Condition::MirrorFailed) => (reason, Method::Copy),
             (_, Some(reason)) => (reason, Method::Compare),
             (_, None) => (Reason::Bitmap, Method::Copy),
         };
-        let size = self.volume.block_size();
         let target_length = Some(length);
         if reason == Reason::Bitmap {
             let extents = self.volume.dirty().extents(size, size.count(length) * size.bytes());
@@ -206,6 +213,7 @@ impl Pair {
         let (reason, method) = match doubt {
             _ if full => (Reason::Forced, Method::Copy),
             None => (Reason::SourceReplaced, Method::Copy),
+            Some(Some(reason)) if self.has(Condition::SourceSuspect) => (reason, Method::Copy),
             Some(Some(reason)) => (reason, Method::Compare),
             Some(None) => (Reason::Bitmap, Method::Copy),
         };

@@ -16,8 +16,8 @@ use crate::area::Kind;
 use crate::catalog::SourceRecord;
 use crate::engine::{Control, CopyPlan};
 use crate::error::{Error, Result};
-use crate::state::{Condition, Reason, Verb};
-use crate::units::{BlockRun, Extent};
+use crate::state::{Reason, Verb};
+use crate::units::Extent;
 use crate::volume::Source;
 
 /// How to restore.
@@ -96,7 +96,7 @@ impl Pair {
         source.writer()?;
         let plan = self.anchored(&source, plan, ranges.as_deref())?;
         let restore = self.begin_pending(&source, &plan, ranges)?;
-        let outcome = self.copy_pending(&source, &restore, &plan, control);
+        let outcome = self.copy_pending(&restore, &plan, control);
         self.finish_restore(&source, &restore, &plan, outcome, &before, false)
     }
 
@@ -176,13 +176,7 @@ impl Pair {
         if plan.reason == Reason::Bitmap || ranges.is_some() {
             return Ok(plan);
         }
-        source.tracker().anchor();
-        if self.volume.catalog().record().conditions.has(Condition::SourceSuspect) {
-            // After a failed sync the cache holds what the storage does not: what is compared is the storage.
-            source.reader().drop_cache();
-        }
-        let dirty = self.volume.dirty();
-        dirty.clear(BlockRun::between(0, dirty.blocks()));
+        self.volume.begin_tracking(source);
         // The tracker has just forgotten why; what is to be looked at is the same: everything.
         let again = self
             .restore_plan(true, None)

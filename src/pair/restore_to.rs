@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use super::checks::{check_different, check_space};
+use super::create::tag_of;
 use super::plan::space_needed;
 use super::receipt::Done;
 use super::report::Receipt;
@@ -55,6 +56,9 @@ impl Pair {
             return Err(Error::argument("plan", "a plan is for the source; it excludes to="));
         }
         let path = self.host().absolute(to)?;
+        if path.parent() == Some(self.folder.as_path()) {
+            return Err(Error::argument("to", "it lies in the catalog of the pair"));
+        }
         let made = self.check_scratch(&path, options.overwrite)?;
         let ranges = self.restore_ranges(options.full, options.ranges.as_deref())?;
         let before = self.before(begun)?;
@@ -92,6 +96,11 @@ impl Pair {
             if let Some(own) = self.host().find(own)? {
                 check_different(&own, &found, path)?;
             }
+        }
+        if let Some(Some(_)) = tag_of(self.host(), &found)? {
+            // Of whatever pair: a restore writes no mirror, and no source but its own.
+            let other = self.host().catalog_folder(&found.path)?;
+            return Err(Error::AlreadyPaired { path: found.path, other });
         }
         if !overwrite {
             return Err(Error::MirrorExists { path: path.to_path_buf() });

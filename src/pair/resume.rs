@@ -6,10 +6,11 @@ use std::time::Instant;
 use super::Pair;
 use super::checks::Risks;
 use super::report::{AbandonReport, EXTENTS_MAX, PairNow, Receipt};
+use crate::area::Kind;
 use crate::catalog::MapKind;
 use crate::engine::{Control, CopyPlan};
 use crate::error::{Error, Result};
-use crate::state::{Condition, Reason, Verb};
+use crate::state::{Condition, Method, Reason, Verb};
 use crate::volume::Restoring;
 
 /// How to resume a restore.
@@ -36,7 +37,12 @@ impl Pair {
         let restore = self.pending_restore()?;
         let before = self.before(begun)?;
         let source = self.volume.source()?;
-        let same = source.tracker().doubt() != Some(Reason::SourceReplaced);
+        let begun_with =
+            self.volume.catalog().record().pending.as_ref().map(|pending| pending.source);
+        let is_file = source.reader().kind() == Kind::File;
+        let stamp = source.stamp()?;
+        let same = source.tracker().doubt() != Some(Reason::SourceReplaced)
+            && !(is_file && begun_with.is_some_and(|known| !known.same_file(&stamp)));
         if !same {
             return Err(Error::StalePlan {
                 problem: "the source is another file than the one being restored: restore(restart=True) restores it \
@@ -46,7 +52,7 @@ impl Pair {
         }
         self.volume.ensure_session()?;
         let plan = self.resumed_plan(&restore);
-        let outcome = self.copy_pending(&source, &restore, &plan, control);
+        let outcome = self.copy_pending(&restore, &plan, control);
         self.finish_restore(&source, &restore, &plan, outcome, &before, true)
     }
 
@@ -58,9 +64,9 @@ impl Pair {
         let catalog = self.volume.catalog();
         let pending = catalog.record().pending.as_ref();
         let (reason, method) = pending
-            .map_or((Reason::Compare, crate::state::Method::Compare), |pending| {
-                (pending.reason, pending.method)
-            });
+            .map_or((Reason::Compare, Method::Compare), |pending| (pending.reason, pending.method));
+        let suspect = catalog.record().conditions.has(Condition::SourceSuspect);
+        let method = if suspect { Method::Copy } else { method };
         CopyPlan {
             reason,
             method,

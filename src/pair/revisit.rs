@@ -22,12 +22,11 @@ impl Pair {
         if record.state == State::Split && !found.stamp.same_content(&record.mirror.stamp) {
             conditions.set(Condition::MirrorSkewed);
         }
-        let followed = record.state == State::Synchronized;
+        // While it is neither followed by a session nor being established, nobody has a reason to write it.
+        let followed = record.state == State::Synchronized && !self.volume.has_session()
+            || record.state == State::Unsynchronized;
         if let Ok(source) = self.volume.source() {
-            if followed
-                && !self.volume.has_session()
-                && !found.stamp.same_content(&record.mirror.stamp)
-            {
+            if followed && !found.stamp.same_content(&record.mirror.stamp) {
                 // We have not written it since, so somebody else has.
                 source.tracker().lose(Reason::Compare);
             }
@@ -51,14 +50,30 @@ impl Pair {
             (Some(found), Some(open)) => open.stamp()?.same_file(&found.stamp),
             _ => false,
         };
-        if !same {
+        let read_only = open.as_ref().is_some_and(|open| open.writer().is_err());
+        if same && read_only && self.host().check_writable(&self.source_path).is_ok() {
+            self.reopen_for_writing()?;
+        } else if !same {
             let record = self.volume.catalog().record().clone();
-            let source = open_source(self.host(), &self.source_path, &record)?;
+            let source = open_source(self.host(), &self.source_path, &self.mirror_path, &record)?;
             if let Some(source) = &source {
                 // Whatever the new file is, it is not the one that was watched.
                 source.tracker().lose(Reason::OutsideWrites);
             }
             self.volume.set_source(source);
+        }
+        Ok(())
+    }
+}
+
+impl Pair {
+    /// The source could only be read when it was opened (it was mounted, say); perhaps it can be written now.
+    fn reopen_for_writing(&self) -> Result<()> {
+        let record = self.volume.catalog().record().clone();
+        let source = open_source(self.host(), &self.source_path, &self.mirror_path, &record)?;
+        if let Some(source) = source.filter(|source| source.writer().is_ok()) {
+            source.tracker().lose(Reason::OutsideWrites);
+            self.volume.set_source(Some(source));
         }
         Ok(())
     }

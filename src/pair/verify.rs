@@ -22,8 +22,8 @@ impl Pair {
         let source_length = source.reader().length()?;
         let mirror_length = self.mirror_content_length(&mirror)?;
         if from_medium {
-            if let Ok(writer) = source.writer() {
-                writer.sync()?;
+            if source.writer().is_ok() {
+                self.volume.sync_source(false)?;
             }
             source.reader().drop_cache();
             mirror.drop_cache();

@@ -70,6 +70,11 @@ impl Tracker {
         self.watch.as_ref().is_some_and(|watch| watch.sole())
     }
 
+    /// Whether others have it open or mapped; `None` where nobody can tell.
+    pub fn in_use(&self) -> Option<bool> {
+        self.watch.as_ref().map(|watch| watch.in_use())
+    }
+
     /// A new beginning: all of the source is about to be read.
     pub fn anchor(&self) {
         if let Some(watch) = &self.watch {

@@ -69,7 +69,7 @@ impl Volume {
     pub fn begin_synchronizing(&self, mirror: Writer, length: u64) -> Arc<Writer> {
         let mirror = Arc::new(mirror);
         let mut gate = self.close_gate();
-        self.dirty.grow(self.block_size.count(length));
+        self.dirty.make_room(self.block_size.count(length));
         self.written_end.store(0, Ordering::Release);
         let side = Side::Synchronizing(Arc::clone(&mirror));
         *gate = Arc::new(Phase { source: gate.source.clone(), side, restore: None });
@@ -111,8 +111,13 @@ impl Volume {
             }
             let side = Side::Synchronized(Arc::clone(mirror));
             *gate = Arc::new(Phase { source: Some(source), side, restore: None });
+            return Ok(());
         }
-        Ok(())
+        // A write that could not reach it has given it up meanwhile.
+        Err(Error::MirrorFailed {
+            path: self.catalog().record().mirror.path.0.clone(),
+            problem: "a write to it failed while it was being synchronized".into(),
+        })
     }
 
     /// The establish ended before its end: the mirror is let go, writes are marked.

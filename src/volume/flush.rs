@@ -10,17 +10,24 @@ impl Volume {
     /// given up instead (I8). During a restore, blocks that were written and are now durable leave the pending set
     /// on disk, so that no crash brings the mirror's bytes back over them.
     pub fn flush(&self) -> Result<()> {
+        self.take_lost_sync()?;
         let mirror_fault = {
             let phase = self.gate();
             let source = phase.source.as_ref().ok_or_else(|| self.source_missing())?;
             self.unflushed.store(false, Ordering::Release);
-            let landed = phase.restore.as_ref().map(|restore| restore.take_landed());
+            let landed = phase.restore.as_ref().map(|restore| (restore, restore.take_landed()));
             if let Err(error) = source.writer()?.sync() {
+                if let Some((restore, landed)) = landed {
+                    restore.return_landed(&landed);
+                }
+                self.unflushed.store(true, Ordering::Release);
                 drop(phase);
-                return Err(self.source_failed(crate::units::Extent::new(0, 0), error));
+                return Err(self.source_sync_failed(error, false));
             }
-            if let (Some(restore), Some(landed)) = (&phase.restore, landed) {
-                restore.commit_landed(&mut self.catalog(), &landed)?;
+            if let Some((restore, landed)) = landed {
+                restore
+                    .commit_landed(&mut self.catalog(), &landed)
+                    .inspect_err(|_| restore.return_landed(&landed))?;
             }
             match &phase.side {
                 Side::Synchronized(mirror) => mirror.sync().err(),

@@ -44,6 +44,7 @@ pub use source::Source;
 pub(crate) use source::read_tag;
 pub use split::Taken;
 use stripes::Stripes;
+pub use write::BLOCKS_MAX;
 
 /// How a volume works; tests make batches small.
 #[derive(Debug, Clone, Copy)]
@@ -79,6 +80,8 @@ pub struct Volume {
     session: AtomicBool,
     /// Something was written since the last flush.
     unflushed: AtomicBool,
+    /// A sync of the source failed outside a flush; the next one reports it.
+    sync_lost: AtomicBool,
     /// Where the last byte ends that was written since the mirror was last brought up to date.
     written_end: AtomicU64,
     /// Held by a write that makes a file longer whose mirror is a device.
@@ -119,6 +122,7 @@ impl Volume {
             seal: Mutex::new(None),
             session: AtomicBool::new(false),
             unflushed: AtomicBool::new(false),
+            sync_lost: AtomicBool::new(false),
             written_end: AtomicU64::new(0),
             growing: Mutex::new(()),
         }
@@ -147,6 +151,14 @@ impl Volume {
     /// Blocks in which source and mirror may differ, as far as this volume knows.
     pub fn dirty(&self) -> &Bitmap {
         &self.dirty
+    }
+
+    /// A new beginning of the tracking, because all of the source is about to be looked at. No write is under way
+    /// meanwhile: a mark that is cleared here is of bytes that the look will see.
+    pub fn begin_tracking(&self, source: &Source) {
+        let _gate = self.close_gate();
+        source.tracker().anchor();
+        self.dirty.clear_all();
     }
 
     /// Whether anything was written through this volume since it was opened.
@@ -188,6 +200,10 @@ impl Volume {
 
     /// Puts another source in place of the present one (it was replaced, or recreated).
     pub fn set_source(&self, source: Option<Arc<Source>>) {
+        if let Some(source) = source.as_ref().filter(|_| self.has_session()) {
+            // The session's writes go on to this file: they are ours.
+            source.tracker().expect_own_writes();
+        }
         let mut phase = self.close_gate();
         *phase =
             Arc::new(Phase { source, side: phase.side.clone(), restore: phase.restore.clone() });

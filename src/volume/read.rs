@@ -1,7 +1,8 @@
 //! A read: from the source, except for what a restore has still to bring back.
 
-use super::{Origin, Volume, checked};
+use super::{Origin, Restoring, Source, Volume, checked};
 use crate::error::Result;
+use crate::units::Extent;
 
 impl Volume {
     /// Reads up to `buffer.len()` bytes of the source; fewer only at its end.
@@ -9,19 +10,37 @@ impl Volume {
         let extent = checked(offset, buffer.len())?;
         let phase = self.gate();
         let source = phase.source.as_ref().ok_or_else(|| self.source_missing())?;
-        let Some(restore) = phase.restore.as_ref().filter(|restore| restore.touches(extent)) else {
-            return source.reader().read_at(buffer, offset);
-        };
+        match &phase.restore {
+            None => source.reader().read_at(buffer, offset),
+            Some(restore) => self.read_restoring(source, restore, buffer, extent),
+        }
+    }
+
+    /// Where a byte is, is decided under the lock of its stripe: the copier clears a mark before it copies.
+    fn read_restoring(
+        &self,
+        source: &Source,
+        restore: &Restoring,
+        buffer: &mut [u8],
+        extent: Extent,
+    ) -> Result<usize> {
+        let resize = restore.resize();
+        let extent = extent.intersect(Extent::new(0, resize.unwrap_or(u64::MAX)));
         let mut total = 0;
         for piece in self.stripes.pieces(extent) {
             let _lock = self.stripes.lock(piece);
             for (part, origin) in restore.origins(piece) {
-                let start = (part.offset - offset) as usize;
+                let start = (part.offset - extent.offset) as usize;
                 let bytes = buffer.get_mut(start..start + part.length as usize).unwrap_or_default();
-                let read = match origin {
+                let mut read = match origin {
                     Origin::Source => source.reader().read_at(bytes, part.offset)?,
                     Origin::Mirror => restore.read_mirror(bytes, part.offset)?,
                 };
+                if resize.is_some() {
+                    // The source has not got its length yet; what it lacks is a hole.
+                    bytes.get_mut(read..).unwrap_or_default().fill(0);
+                    read = bytes.len();
+                }
                 total += read;
                 if read < bytes.len() {
                     return Ok(total);
@@ -31,10 +50,10 @@ impl Volume {
         Ok(total)
     }
 
-    /// The length of the source as a reader sees it: during a whole restore, the restored one.
+    /// The length of the source as a reader sees it: the restored one as soon as a restore has begun.
     pub fn length(&self) -> Result<u64> {
         let phase = self.gate();
-        match phase.restore.as_ref().and_then(|restore| restore.target_length()) {
+        match phase.restore.as_ref().and_then(|restore| restore.resize()) {
             Some(length) => Ok(length),
             None => phase.source.as_ref().ok_or_else(|| self.source_missing())?.reader().length(),
         }

@@ -20,15 +20,23 @@ impl Steps for Backward<'_> {
         let extents = self.restore.claim(piece);
         // A block of which only a part is restored stays marked: the rest of it may differ.
         let size = self.volume.block_size;
-        extents.iter().for_each(|extent| {
-            self.volume.dirty.clear(size.within(*extent, self.restore.length()))
-        });
+        // Ranges leave the length alone, so the source may go on behind the mirror's end.
+        let end = self.restore.target_length().unwrap_or(u64::MAX);
+        extents.iter().for_each(|extent| self.volume.dirty.clear(size.within(*extent, end)));
         Claim { extents, guard }
     }
 
     fn failed(&self, extent: Extent, error: Error) -> Result<()> {
         self.volume.dirty.set(self.volume.block_size.touching(extent));
         self.restore.give_back(extent, error)
+    }
+
+    fn unsaved(&self, extent: Extent, _error: &Error) {
+        for piece in self.volume.stripes.pieces(extent) {
+            let _lock = self.volume.stripes.lock(piece);
+            self.volume.dirty.set(self.volume.block_size.touching(piece));
+            self.restore.unsaved(piece);
+        }
     }
 
     fn durable(&self, extents: &[Extent]) -> Result<()> {
@@ -45,6 +53,28 @@ impl Volume {
     pub fn begin_restore(&self, source: Arc<Source>, restore: Option<Arc<Restoring>>) {
         let mut gate = self.close_gate();
         *gate = Arc::new(Phase { source: Some(source), side: gate.side.clone(), restore });
+    }
+
+    /// Gives the source the length that a restore brings back, once, before anything is written behind it.
+    pub fn apply_resize(&self) -> Result<()> {
+        let pending = |phase: &Phase| phase.restore.as_ref().and_then(|restore| restore.resize());
+        if self.look(pending).is_none() {
+            return Ok(());
+        }
+        self.ensure_session()?;
+        let gate = self.close_gate();
+        let (Some(restore), Some(source)) = (&gate.restore, &gate.source) else { return Ok(()) };
+        let Some(length) = restore.resize() else { return Ok(()) };
+        let writer = source.writer()?;
+        source.tracker().own_resize(length, || writer.set_length(length))?;
+        writer.sync()?;
+        self.catalog().commit(|record| {
+            if let Some(pending) = record.pending.as_mut() {
+                pending.resize = None;
+            }
+        })?;
+        restore.resized();
+        Ok(())
     }
 
     /// Copies what is pending.

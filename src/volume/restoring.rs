@@ -37,6 +37,8 @@ pub struct Restoring {
     length: u64,
     /// Only these bytes are restored; `None`: all, and the length too.
     ranges: Option<Vec<Extent>>,
+    /// The length that the source is still to get.
+    resize: Mutex<Option<u64>>,
     pending: Bitmap,
     on_disk: Mutex<Bitmap>,
     app_written: Bitmap,
@@ -53,6 +55,7 @@ impl Restoring {
         block_size: BlockSize,
         length: u64,
         ranges: Option<Vec<Extent>>,
+        resize: Option<u64>,
         pending: Bitmap,
     ) -> Self {
         let blocks = pending.blocks();
@@ -62,6 +65,7 @@ impl Restoring {
             block_size,
             length,
             ranges,
+            resize: Mutex::new(resize),
             on_disk: Mutex::new(pending.snapshot()),
             pending,
             app_written: Bitmap::new(blocks),
@@ -85,6 +89,15 @@ impl Restoring {
         self.ranges.is_none().then_some(self.length)
     }
 
+    /// The length that the source is still to get, before anything else of it changes.
+    pub fn resize(&self) -> Option<u64> {
+        *unpoisoned(&self.resize)
+    }
+
+    pub(super) fn resized(&self) {
+        *unpoisoned(&self.resize) = None;
+    }
+
     /// What is pending, in bytes.
     pub fn pending_extents(&self) -> Vec<Extent> {
         let blocks = self.pending.extents(self.block_size, self.length);
@@ -101,11 +114,6 @@ impl Restoring {
             Some(ranges) => intersected(extents, ranges),
             None => extents.to_vec(),
         }
-    }
-
-    /// Whether anything in the extent may have to be read from the mirror.
-    pub(super) fn touches(&self, extent: Extent) -> bool {
-        self.pending.any(self.block_size.touching(extent))
     }
 
     /// Where each byte of a piece is; the caller holds its stripe.
@@ -201,6 +209,11 @@ impl Restoring {
         std::mem::replace(&mut landed, Bitmap::new(blocks))
     }
 
+    /// They could not be made durable: the next flush tries again.
+    pub(super) fn return_landed(&self, landed: &Bitmap) {
+        unpoisoned(&self.landed).add(landed);
+    }
+
     /// Blocks whose bytes are durable leave the pending set on disk.
     pub(super) fn commit_landed(&self, catalog: &mut Catalog, landed: &Bitmap) -> Result<()> {
         let on_disk = unpoisoned(&self.on_disk);
@@ -245,6 +258,15 @@ impl Restoring {
         Ok(())
     }
 
+    /// What was copied could not be made durable: it is pending again, but for what the application has written since.
+    pub(super) fn unsaved(&self, extent: Extent) {
+        for block in self.block_size.touching(extent).indexes() {
+            if !self.app_written.has(block) {
+                self.pending.set(BlockRun { first: block, count: 1 });
+            }
+        }
+    }
+
     /// The blocks of extents that the copier has brought back. One that it brought back in part, because the rest
     /// failed, stays pending.
     pub(super) fn landed_of(&self, extents: &[Extent]) -> Bitmap {
@@ -261,10 +283,5 @@ impl Restoring {
 
     pub(super) fn is_sealed(&self) -> bool {
         self.seal.is_some()
-    }
-
-    /// Bytes of the mirror at its point.
-    pub(super) fn length(&self) -> u64 {
-        self.length
     }
 }

@@ -37,7 +37,9 @@ impl Volume {
                 problem: "it is not being written".into(),
             });
         };
-        let doubt = source.tracker().doubt_at_rest();
+        // A mirror that stands still lacks what was written since.
+        let behind = matches!(gate.side, Side::Paused(_)) && !self.dirty.is_empty();
+        let doubt = source.tracker().doubt_at_rest().or(behind.then_some(Reason::Compare));
         let consistency = match (doubt, self.is_flushed()) {
             (Some(_), _) => Consistency::Fuzzy,
             (None, false) => Consistency::Crash,
@@ -71,6 +73,11 @@ impl Volume {
 
     /// Makes the mirror durable, and gives up every writable handle on it: what stays is a reader.
     pub fn freeze_mirror(&self) -> Result<Reader> {
+        if self.host.keeps(Order::MirrorSyncedBeforeSplit) {
+            // Outside the gate: nothing is written to it any more, and the source's writers need not wait.
+            let mirror = self.look(|phase| phase.side.writer().cloned()).ok_or(Error::Closed)?;
+            mirror.sync_all()?;
+        }
         let mut gate = self.close_gate();
         let side = std::mem::replace(
             &mut *gate,
@@ -82,16 +89,13 @@ impl Volume {
             return Err(Error::Closed);
         };
         drop(side);
-        let frozen = self.freeze(writer);
+        let frozen = Self::freeze(writer);
         let side = frozen.as_ref().map_or(Side::Absent, |reader| Side::Frozen(reader.clone()));
         *gate = Arc::new(Phase { source, side, restore: None });
         frozen
     }
 
-    fn freeze(&self, writer: Arc<crate::area::Writer>) -> Result<Reader> {
-        if self.host.keeps(Order::MirrorSyncedBeforeSplit) {
-            writer.sync_all()?;
-        }
+    fn freeze(writer: Arc<crate::area::Writer>) -> Result<Reader> {
         // The last handle: nobody else can have one, for the gate is closed and the copiers have ended.
         let writer = Arc::into_inner(writer).ok_or(Error::Closed)?;
         writer.freeze()

@@ -8,6 +8,10 @@ use crate::area::{Kind, Order, Writer};
 use crate::error::{Error, Result};
 use crate::units::{BlockRun, Extent};
 
+/// Marks for more blocks would cost more memory than a mistaken offset is worth: 16 TiB in blocks of 64 KiB, and with
+/// blocks of 4 MiB a petabyte.
+pub const BLOCKS_MAX: u64 = 1 << 28;
+
 /// Why a write did not reach both sides.
 enum Fault {
     /// It was not begun: the caller's error.
@@ -26,6 +30,7 @@ impl Volume {
         if extent.is_empty() {
             return Ok(());
         }
+        self.apply_resize()?;
         let gate = self.gate();
         let written = if self.host.keeps(Order::DrainBeforeSplit) {
             // The gate stays held through the write: whoever closes it waits for this write.
@@ -57,6 +62,8 @@ impl Volume {
             let bytes = data.get(start..start + piece.length as usize).unwrap_or_default();
             self.write_piece(phase, source, piece, bytes)
         })?;
+        // Again: a flush may have begun and ended since.
+        self.unflushed.store(true, Ordering::Release);
         source.tracker().after_own_write(extent.end());
         self.written_end.fetch_max(extent.end(), Ordering::AcqRel);
         Ok(())
@@ -86,7 +93,11 @@ impl Volume {
         if needed <= room {
             return Ok(());
         }
-        self.dirty.grow(needed.max(self.dirty.blocks()));
+        if needed > BLOCKS_MAX {
+            let limit = BLOCKS_MAX * self.block_size.bytes();
+            return Err(Error::Range { offset: extent.offset, length: extent.length, limit });
+        }
+        self.dirty.make_room(needed);
         if !matches!(phase.side, Side::Synchronized(_) | Side::Synchronizing(_)) {
             self.dirty.set(BlockRun::between(length / self.block_size.bytes(), needed));
         }
