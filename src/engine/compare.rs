@@ -1,6 +1,6 @@
 //! One piece, compared: only the pages that differ are written, and holes are made equal too.
 
-use super::copy::{Done, punch, worth_writing};
+use super::copy::{Done, holes, punch, worth_writing};
 use super::piece::{Buffers, differing_pages, pages_with_data, room};
 use crate::area::{Kind, Reader, Writer};
 use crate::error::Result;
@@ -38,13 +38,11 @@ pub(super) fn compare_extent(
         to.reader().read_exact_at(right, part.offset)?;
         wanted.extend(differing_pages(left, right, part.offset, PAGE_BYTES));
     }
-    let mut holes = subtracted(&[extent], &from_data);
+    let mut holes = holes(from, to, extent, &from_data)?;
     if to.reader().kind() == Kind::Device {
         // A device always says data: only what is not zeros has to become so.
         let mut differing = Vec::new();
-        let length = to.reader().length()?;
         for hole in holes {
-            let hole = hole.intersect(Extent::new(0, length));
             let bytes = room(&mut buffers.to, hole.length);
             to.reader().read_exact_at(bytes, hole.offset)?;
             differing.extend(pages_with_data(bytes, hole.offset, PAGE_BYTES));

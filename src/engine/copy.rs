@@ -24,7 +24,7 @@ pub(super) fn copy_extent(
 ) -> Result<Done> {
     let data = from.data_extents(extent)?;
     let read_already = checked(extent, buffers)?;
-    let mut done = punch(to, &subtracted(&[extent], &data))?;
+    let mut done = punch(to, &holes(from, to, extent, &data)?)?;
     for part in data {
         let start = (part.offset - extent.offset) as usize;
         let whole = room(&mut buffers.from, extent.length);
@@ -61,6 +61,17 @@ pub(super) fn worth_writing(
         parts.extend(pages_with_data(bytes, hole.offset, PAGE_BYTES));
     }
     Ok(merged(parts))
+}
+
+/// What of an extent is a hole of `from`. What lies behind the end of a file is none of a device's business.
+pub(super) fn holes(
+    from: &Reader,
+    to: &Writer,
+    extent: Extent,
+    data: &[Extent],
+) -> Result<Vec<Extent>> {
+    let end = if to.reader().kind() == Kind::Device { from.length()? } else { u64::MAX };
+    Ok(subtracted(&[extent.intersect(Extent::new(0, end))], data))
 }
 
 /// Makes holes where the target has none yet.

@@ -140,7 +140,7 @@ impl Pair {
     }
 }
 
-/// Names the mirror, and then makes the catalog that counts.
+/// Makes the catalog, and then names the mirror: a name without a catalog would keep the mirror from every pair.
 fn make(
     host: &Arc<dyn Host>,
     area: &Writer,
@@ -151,16 +151,20 @@ fn make(
 ) -> Result<(Catalog, PathBuf)> {
     let found = host.find(mirror)?.ok_or_else(|| Error::NotFound { path: mirror.to_path_buf() })?;
     let mut record = record(&found);
-    match area.set_tag(&Tag::Mirror { pair: record.pair_id }.to_bytes()) {
-        Ok(()) | Err(Error::Io { errno: libc::EOPNOTSUPP, .. }) => {}
-        Err(error) => return Err(error),
-    }
     area.sync_all()?;
     record.mirror.stamp = area.reader().stamp()?;
     if missing {
         host.sync_folder(mirror.parent().unwrap_or(mirror))?;
     }
-    Ok((Catalog::create(Arc::clone(host), folder, record)?, found.path))
+    let pair = record.pair_id;
+    let mut catalog = Catalog::create(Arc::clone(host), folder, record)?;
+    match area.set_tag(&Tag::Mirror { pair }.to_bytes()).and_then(|()| area.sync_all()) {
+        Ok(()) | Err(Error::Io { errno: libc::EOPNOTSUPP, .. }) => Ok((catalog, found.path)),
+        Err(error) => {
+            catalog.erase()?;
+            Err(error)
+        }
+    }
 }
 
 fn check_mirror(

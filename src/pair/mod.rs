@@ -10,6 +10,7 @@ mod create;
 mod detach;
 mod establish;
 mod hold;
+mod identity;
 mod list;
 mod open;
 mod pending;

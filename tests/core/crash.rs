@@ -77,7 +77,7 @@ fn needed_by(rule: Order) -> Option<(Mode, &'static str, &'static str)> {
         Order::SourceSyncedBeforePending => (Exclusive, "never flushed", "the source"),
         Order::PendingBeforeSourceBytes => (Exclusive, "written corruption", "the source"),
         Order::SourceSyncedBeforeClear => (Exclusive, "interrupted restore", "the source"),
-        Order::SourceSyncedBeforeRestored => (Exclusive, "longer source", "the source"),
+        Order::SourceSyncedBeforeRestored => (Exclusive, "taken over", "the source"),
         Order::SealSyncedBeforeRoot => (Shared, "seal", "seal"),
         Order::PagesSyncedBeforeRecord => (Exclusive, "written corruption", ""),
         Order::RecordSynced => (Shared, "first", ""),

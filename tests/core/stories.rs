@@ -34,6 +34,7 @@ pub(crate) const EXCLUSIVE: &[Tale] = &[
     ("never flushed", never_flushed),
     ("fresh source", fresh_source),
     ("longer source", longer_source),
+    ("taken over", taken_over),
     ("under writes", under_writes),
     ("abandoned", abandoned),
 ];
@@ -231,6 +232,21 @@ fn longer_source(story: &mut Story) -> Told {
     story.flush()?;
     story.restore(restore())?;
     story.reopen()
+}
+
+/// The application takes over every block that is still pending, so that the copier has nothing left to do.
+fn taken_over(story: &mut Story) -> Told {
+    start(story)?;
+    story.split()?;
+    for block in [3, 7, 11] {
+        story.write_at(block * BLOCK + 100, &[9; 3000])?;
+    }
+    story.flush()?;
+    story.interrupted_restore(restore(), 1)?;
+    for block in [3, 7, 11] {
+        story.write_pending(block * BLOCK + 20, 50, false)?;
+    }
+    story.resume_restore()
 }
 
 /// The application writes while the mirror is being synchronized.
