@@ -138,10 +138,12 @@ python-lint: $(VENV)/.develop ## ruff, mypy and the check of the stubs
 	$(call say,stubtest)
 	$(BIN)/python -m mypy.stubtest splitmirror._core
 
+# Most tests wait for the disk, and each has devices and mounts of its own: two processes on two
+# cores take half the time of one. PYTEST=-n0 for one, to see the output of a test while it runs.
 .PHONY: python-test
 python-test: python-lint ## The tests of the Python package
 	$(call say,Python tests)
-	$(BIN)/pytest $(PYTEST)
+	$(BIN)/pytest --numprocesses=auto --dist=worksteal $(PYTEST)
 
 .PHONY: fmt
 fmt: $(VENV)/.test-tools ## Format Rust and Python
