@@ -18,6 +18,7 @@ use crate::engine::{Control, CopyPlan, CopyStats};
 use crate::error::{Error, Result};
 use crate::state::{Condition, Conditions, Consistency, Method, Reason, State, Verb};
 use crate::tracker::Tag;
+use crate::units::{Extent, total_bytes};
 use crate::volume::Source;
 
 /// How to establish.
@@ -103,6 +104,9 @@ impl Pair {
             }
             Kind::File => {
                 let needed = space_needed(source.reader(), Some(&mirror), &plan.extents)?;
+                // What lies behind the new length is given back first.
+                let behind = mirror.data_extents(Extent::between(length, mirror.length()?))?;
+                let needed = needed.saturating_sub(total_bytes(&behind));
                 check_space(self.host(), &self.mirror_path, needed)
             }
         }

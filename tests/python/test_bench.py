@@ -107,7 +107,7 @@ def test_a_wrong_result_fails(
     programs = tmp_path / "programs"
     programs.mkdir()
     fake = programs / tool
-    fake.write_text(f"#!/bin/sh\n{script}\n")
+    fake.write_text(f'#!/bin/sh\n[ "$1" = --version ] && exit 0\n{script}\n')
     fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     done = run_bench(tmp_path / "files", "--rows", row, "--json", tmp_path / "no.json")

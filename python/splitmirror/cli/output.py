@@ -20,7 +20,10 @@ from splitmirror.cli.words import in_command_words
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["show", "show_entries", "show_json", "show_table"]
+# Set in the context once stdout has its document.
+ANSWERED = "answered"
+
+__all__ = ["ANSWERED", "show", "show_entries", "show_json", "show_table"]
 
 
 def show(document: Document, as_json: bool) -> None:
@@ -63,8 +66,14 @@ def show_table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
 
 
 def show_json(data: dict[str, Any]) -> None:
-    """Write a JSON document; characters beyond ASCII are escaped, so any terminal takes it."""
+    """Write a JSON document; characters beyond ASCII are escaped, so any terminal takes it.
+
+    Stdout takes one. What comes after it, a signal while the pair is closed, goes to stderr.
+    """
     click.echo(json.dumps(data))
+    context = click.get_current_context(silent=True)
+    if context is not None and isinstance(context.obj, dict):
+        context.obj[ANSWERED] = True
 
 
 def _print(table: Table, lines: Iterable[Sequence[str]]) -> None:

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from splitmirror.cli.app import PROGRAM, app
+from splitmirror.cli.output import ANSWERED
 from splitmirror.cli.words import in_command_words
 from splitmirror.errors import SplitMirrorError
 from splitmirror.units import printable
@@ -34,8 +35,9 @@ def run(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     wants_json = "--json" in given
     restore_handler = _raise_on_sigterm()
+    context: dict[str, bool] = {}
     try:
-        result = app.main(given, prog_name=PROGRAM, standalone_mode=False)
+        result = app.main(given, prog_name=PROGRAM, standalone_mode=False, obj=context)
         sys.stdout.flush()
         # A command gives its exit code; --help and --version give click's.
         return result if isinstance(result, int) else 0
@@ -46,7 +48,7 @@ def run(arguments: list[str] | None = None) -> int:
     except click.ClickException as error:
         return _failed(_error("error", error.format_message(), EXIT_FAILED), wants_json)
     except (KeyboardInterrupt, click.Abort, EOFError) as stop:
-        return _stopped(stop, wants_json)
+        return _stopped(stop, wants_json, answered=context.get(ANSWERED, False))
     except BrokenPipeError:
         # Whoever read our output has gone (| head); the rest has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -69,14 +71,15 @@ def _raise_on_sigterm() -> Callable[[], object]:
     return lambda: signal.signal(signal.SIGTERM, before)
 
 
-def _stopped(stop: BaseException, wants_json: bool) -> int:
+def _stopped(stop: BaseException, wants_json: bool, *, answered: bool) -> int:
     # click turns a KeyboardInterrupt into an Abort; the notes on the pair are on the cause.
     cause = stop.__cause__ or stop.__context__ or stop
     cause = cause if isinstance(cause, KeyboardInterrupt) else stop
     terminated = isinstance(cause, Terminated)
     code = 128 + (signal.SIGTERM if terminated else signal.SIGINT)
     message = "terminated" if terminated else "interrupted"
-    return _failed(_error("interrupted", message, code), wants_json, notes=_notes(cause))
+    error = _error("interrupted", message, code)
+    return _failed(error, wants_json, notes=_notes(cause), answered=answered)
 
 
 def _usage(error: click.UsageError, wants_json: bool) -> int:
@@ -94,11 +97,17 @@ def _notes(error: BaseException) -> list[str]:
     return list(getattr(error, "__notes__", ()))
 
 
-def _failed(error: dict[str, Any], wants_json: bool, *, notes: list[str] | None = None) -> int:
+def _failed(
+    error: dict[str, Any],
+    wants_json: bool,
+    *,
+    notes: list[str] | None = None,
+    answered: bool = False,
+) -> int:
     if notes:
         error["notes"] = notes
     if wants_json:
-        click.echo(json.dumps({"error": error}))
+        click.echo(json.dumps({"error": error}), err=answered)
     else:
         lines = [f"{PROGRAM}: {error['message']}", *error.get("notes", ())]
         # Line breaks in a message are its own; whatever else is not printable came in a path.
