@@ -10,10 +10,10 @@ from helpers import MIB, digest, write_pattern
 from splitmirror import CancelToken, MirrorPair, errors
 
 
-def split_pair(folder: Path, name: str, **options: Path) -> tuple[Path, Path]:
+def split_pair(folder: Path, name: str, catalog: Path | None = None) -> tuple[Path, Path]:
     source, mirror = folder / f"{name}.source", folder / f"{name}.mirror"
     write_pattern(source, MIB, seed=len(name), holes=False)
-    with MirrorPair.create(source, mirror, **options) as pair:
+    with MirrorPair.create(source, mirror, catalog=catalog) as pair:
         pair.establish()
         pair.split()
         pair.hold("keep")
