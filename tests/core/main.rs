@@ -18,3 +18,4 @@ mod recovery;
 mod stories;
 mod story;
 mod story_restores;
+mod told;
