@@ -1,5 +1,6 @@
 //! A failed sync of the source is told: to whoever asked, in the state, and to the application's next flush.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use splitmirror::area::Host;
@@ -14,13 +15,10 @@ use crate::campaign::seed;
 use crate::model::{catalog, mirror, source};
 use crate::story::{BLOCK, SETTINGS, control, first_bytes};
 
-const NEXT: Failure = Failure {
-    path: std::path::PathBuf::new(),
-    calls: Calls::Syncs,
-    nth: 1,
-    errno: libc::EIO,
-    for_ever: false,
-};
+/// The next sync of a file fails, once.
+fn next_sync(path: PathBuf) -> Failure {
+    Failure { path, calls: Calls::Syncs, nth: 1, errno: libc::EIO, for_ever: false }
+}
 
 /// A split pair in mode exclusive, with a session and something written since the split.
 fn written() -> (SimHost, Pair) {
@@ -50,7 +48,7 @@ fn suspect(pair: &Pair) -> bool {
 #[test]
 fn i8_a_sync_that_fails_in_a_restore_fails_the_next_flush_too() {
     let (host, pair) = written();
-    host.fail(Failure { path: source(), ..NEXT });
+    host.fail(next_sync(source()));
     let error = pair.restore(&RestoreOptions::default(), &control()).unwrap_err();
     assert!(matches!(error, Error::Io { .. }), "{error}");
     assert!(suspect(&pair));
@@ -62,7 +60,7 @@ fn i8_a_sync_that_fails_in_a_restore_fails_the_next_flush_too() {
 #[test]
 fn i8_a_suspect_source_is_written_anew_and_not_compared_with_its_cache() {
     let (host, pair) = written();
-    host.fail(Failure { path: source(), ..NEXT });
+    host.fail(next_sync(source()));
     assert!(pair.volume().unwrap().flush().is_err());
     assert!(suspect(&pair));
     let receipt = pair.restore(&RestoreOptions::default(), &control()).unwrap();
@@ -80,7 +78,7 @@ fn i5_a_flush_that_could_not_be_recorded_is_made_up_for_by_the_next() {
     assert!(matches!(cancelled, Err(Error::Cancelled { .. })));
     let volume = pair.volume().unwrap();
     volume.write(&[9; BLOCK], 5 * BLOCK as u64).unwrap();
-    host.fail(Failure { path: catalog(), ..NEXT });
+    host.fail(next_sync(catalog()));
     assert!(volume.flush().is_err());
     volume.flush().unwrap();
     let receipt =
