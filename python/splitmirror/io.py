@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+from abc import abstractmethod
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
@@ -34,8 +35,9 @@ class AreaFile(io.RawIOBase):
         state = " closed" if self.closed else ""
         return f"<{type(self).__name__} name={self.name!r} mode={self.mode!r}{state}>"
 
+    @abstractmethod
     def _length(self) -> int:
-        raise NotImplementedError
+        """Bytes that there are now."""
 
     def _check_open(self) -> None:
         if self.closed:
