@@ -14,7 +14,7 @@ use std::path::Path;
 
 use crate::area::{Access, Host, Order, Reader, Writer};
 use crate::error::{Error, Result};
-use crate::units::BlockSize;
+use crate::units::{BlockRun, BlockSize};
 
 const NAME: &str = "seal";
 const NEXT_NAME: &str = "seal.next";
@@ -62,6 +62,15 @@ impl Seal {
         let bytes = usize::try_from(left).ok().and_then(|left| bytes.get(..left)).unwrap_or(bytes);
         let sealed = usize::try_from(block).ok().and_then(|block| self.digests.get(block));
         sealed.is_some_and(|digest| blake3::hash(bytes).as_bytes() == digest)
+    }
+
+    /// Refuses the bytes of a block of the mirror at `path` that are not those that were sealed.
+    pub fn check(&self, path: &Path, block: u64, bytes: &[u8]) -> Result<()> {
+        if self.matches(block, bytes) {
+            return Ok(());
+        }
+        let bad = self.block_size.extent(BlockRun { first: block, count: 1 }, self.length);
+        Err(Error::SealMismatch { path: path.to_path_buf(), blocks: 1, bad: vec![bad.into()] })
     }
 }
 

@@ -11,7 +11,6 @@ use super::receipt::Done;
 use super::report::Receipt;
 use super::{Pair, RestoreOptions};
 use crate::area::{Access, Kind, Writer};
-use crate::catalog::Seal;
 use crate::engine::{BlockCheck, Claim, Control, CopyPlan, CopyStats, Steps, Transfer, transfer};
 use crate::error::{Error, Result};
 use crate::state::{Method, Reason};
@@ -143,8 +142,9 @@ impl Pair {
         }
         target.set_length(length)?;
         let seal = self.volume.seal()?;
-        let check =
-            |block: u64, content: &[u8]| check_sealed(seal.as_deref(), &mirror, block, content);
+        let check = |block: u64, content: &[u8]| {
+            seal.as_ref().map_or(Ok(()), |seal| seal.check(mirror.path(), block, content))
+        };
         let steps = Scratch { lock: Mutex::new(()), check: seal.is_some().then_some(&check as _) };
         let job = Transfer {
             from: &mirror,
@@ -160,21 +160,5 @@ impl Pair {
         target.sync_all()?;
         self.host().sync_folder(path.parent().unwrap_or(path))?;
         Ok((plan, stats))
-    }
-}
-
-fn check_sealed(
-    seal: Option<&Seal>,
-    mirror: &crate::area::Reader,
-    block: u64,
-    content: &[u8],
-) -> Result<()> {
-    match seal {
-        Some(seal) if !seal.matches(block, content) => Err(Error::SealMismatch {
-            path: mirror.path().to_path_buf(),
-            blocks: 1,
-            bad: vec![(block * seal.block_size.bytes(), content.len() as u64)],
-        }),
-        _ => Ok(()),
     }
 }

@@ -157,17 +157,8 @@ impl Restoring {
     }
 
     pub(super) fn check(&self, block: u64, content: &[u8]) -> Result<()> {
-        match &self.seal {
-            Some(seal) if !seal.matches(block, content) => {
-                let bad = self.block_size.extent(BlockRun { first: block, count: 1 }, self.length);
-                Err(Error::SealMismatch {
-                    path: self.mirror.path().to_path_buf(),
-                    blocks: 1,
-                    bad: vec![bad.into()],
-                })
-            }
-            _ => Ok(()),
-        }
+        let seal = self.seal.as_ref();
+        seal.map_or(Ok(()), |seal| seal.check(self.mirror.path(), block, content))
     }
 
     /// An application's write of a piece; the caller holds its stripe and has marked it dirty.
