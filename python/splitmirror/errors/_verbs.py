@@ -1,4 +1,4 @@
-"""The verb does not fit: the state, the plan, the object, or its arguments."""
+"""The verb does not fit (the state, the plan, the object, its arguments), or was stopped."""
 
 from __future__ import annotations
 
@@ -52,6 +52,14 @@ class CancelledError(SplitMirrorError):
     id: ClassVar[str] = "cancelled"
     exit_code: ClassVar[int] = 6
     state: str = ""
+
+
+class HookError(SplitMirrorError):
+    """A hook failed before the verb changed anything; ``hook`` names it, ``detail`` says how."""
+
+    id: ClassVar[str] = "hook"
+    hook: str = ""
+    detail: str = ""
 
 
 class ArgumentError(SplitMirrorError, ValueError):

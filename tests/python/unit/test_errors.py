@@ -92,6 +92,7 @@ TABLE: dict[str, tuple[type[BaseException] | None, str, int, dict[str, Any]]] = 
     "MirrorFailedError": (None, "mirror-failed", 6, {"path": "p"}),
     "ClosedPairError": (ValueError, "closed", 2, {}),
     "ForkedPairError": (None, "forked", 2, {}),
+    "HookError": (None, "hook", 1, {"hook": "stop", "detail": "it exited with status 3"}),
     "CancelledError": (None, "cancelled", 6, {"state": "unsynchronized"}),
 }
 EACH = pytest.mark.parametrize("name", TABLE)
