@@ -177,7 +177,7 @@ impl BlockRun {
 }
 
 /// The size of a block in bytes: a power of two, 4 KiB to 4 MiB.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "u64", into = "u64")]
 pub struct BlockSize(u64);
 

@@ -77,6 +77,11 @@ impl Reader {
         self.0.tag()
     }
 
+    /// The list of the source's mirrors that it carries, if any.
+    pub fn mirrors(&self) -> Result<Option<Vec<u8>>> {
+        self.0.mirrors()
+    }
+
     /// Maps all of it for reading.
     pub fn view(&self) -> Result<View> {
         self.0.view()
@@ -150,6 +155,11 @@ impl Writer {
     /// Sets the splitmirror tag, durably.
     pub fn set_tag(&self, tag: &[u8]) -> Result<()> {
         self.0.set_tag(tag)
+    }
+
+    /// Sets the list of the source's mirrors.
+    pub fn set_mirrors(&self, list: &[u8]) -> Result<()> {
+        self.0.set_mirrors(list)
     }
 
     /// Removes the splitmirror tag.

@@ -20,6 +20,10 @@ use crate::units::Extent;
 
 /// Attribute of the source file that carries the tag.
 const TAG_ATTRIBUTE: &str = "user.splitmirror";
+/// Attribute of the source file that names the catalogs of its mirrors.
+const MIRRORS_ATTRIBUTE: &str = "user.splitmirror.mirrors";
+/// As much as an attribute may hold on any file system.
+const MIRRORS_BYTES_MAX: usize = 65536;
 /// A tag is a short line of text; anything longer is not ours.
 const TAG_BYTES_MAX: usize = 256;
 /// No device has larger sectors.
@@ -234,6 +238,26 @@ impl Medium for OpenFile {
                 Ok(()) | Err(Errno::NODATA) => Ok(()),
                 Err(errno) => Err(self.failed("removing the tag")(errno)),
             },
+        }
+    }
+
+    fn mirrors(&self) -> Result<Option<Vec<u8>>> {
+        if let Some(path) = &self.tag_path {
+            return device::read_tag(&path.with_extension("mirrors"));
+        }
+        let mut buffer = vec![0u8; MIRRORS_BYTES_MAX];
+        match rustix::fs::fgetxattr(&self.file, MIRRORS_ATTRIBUTE, &mut buffer[..]) {
+            Ok(length) => Ok(buffer.get(..length).map(<[u8]>::to_vec)),
+            Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(None),
+            Err(errno) => Err(self.failed("reading the list of mirrors")(errno)),
+        }
+    }
+
+    fn set_mirrors(&self, list: &[u8]) -> Result<()> {
+        match &self.tag_path {
+            Some(path) => device::write_tag(&path.with_extension("mirrors"), list),
+            None => rustix::fs::fsetxattr(&self.file, MIRRORS_ATTRIBUTE, list, XattrFlags::empty())
+                .map_err(self.failed("setting the list of mirrors")),
         }
     }
 

@@ -115,6 +115,10 @@ pub trait Host: Send + Sync + Debug {
     fn wait_ns(&self, nanoseconds: u64);
     /// The path made absolute, symlinks of its folder resolved, whether or not the last name exists.
     fn absolute(&self, path: &Path) -> Result<PathBuf>;
+    /// Tells machines apart: two hosts with the same number are the same machine. Only tests have more than one.
+    fn machine(&self) -> usize {
+        0
+    }
     /// Whether an ordering rule is kept; only a test's host ever says no.
     fn keeps(&self, _rule: Order) -> bool {
         true

@@ -49,6 +49,14 @@ pub trait Medium: Send + Sync + Debug {
     fn set_tag(&self, tag: &[u8]) -> Result<()>;
     /// Removes the tag.
     fn remove_tag(&self) -> Result<()>;
+    /// The list of the source's mirrors that it carries, if any.
+    fn mirrors(&self) -> Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
+    /// Sets that list; a medium that keeps none does nothing.
+    fn set_mirrors(&self, _list: &[u8]) -> Result<()> {
+        Ok(())
+    }
     /// The same open file again, by descriptor and not by path, for reading only.
     fn reopen_read_only(&self) -> Result<Arc<dyn Medium>>;
     /// Whether its file system is one whose change times are known to tell every change.

@@ -17,7 +17,7 @@ pub enum Order {
     MirrorSyncedBeforeSplit,
     /// `split`: no write is under way when the point is taken.
     DrainBeforeSplit,
-    /// `write`: the intent is on disk before the first write of a session is submitted.
+    /// `write`: the intent is on disk before the first write of a session, and of a region, is submitted.
     IntentBeforeWrite,
     /// `write`: a block is marked before it is written while the mirror is split.
     MarkBeforeWrite,
@@ -31,6 +31,12 @@ pub enum Order {
     SourceSyncedBeforeClear,
     /// `restore`: the source is synced before the restore is recorded as complete.
     SourceSyncedBeforeRestored,
+    /// `restore`: what it will change is marked in the other mirrors, on disk, before the first byte of the source changes.
+    OthersMarkedBeforeRestore,
+    /// Intent log: both sides are synced before regions leave it.
+    SidesSyncedBeforeIntentRemoved,
+    /// Intent log: the marks of the mirrors that do not follow are on disk before regions leave it.
+    MarksSavedBeforeIntentRemoved,
     /// `seal`: the digests are on disk before the record names their root.
     SealSyncedBeforeRoot,
     /// Catalog: pages of a bitmap are synced before the record that makes them valid.
@@ -41,6 +47,12 @@ pub enum Order {
     AlternateSlots,
     /// Catalog: a slot whose checksum does not match is not believed.
     ChecksumTested,
+    /// Intent log: the newest synced version of a page is never overwritten.
+    IntentSlotsAlternate,
+    /// Intent log: the pages of a generation are synced before the record names it.
+    IntentsSyncedBeforeRecord,
+    /// Catalog, intent log: what a killed process left unsynced is synced before it is believed.
+    LeftSyncedBeforeBelieved,
     /// Folders: a new file's name is synced (fsync of the folder) before something relies on it.
     FolderSynced,
     /// Tag: the source's tag is synced before the first write of the epoch.
@@ -49,7 +61,7 @@ pub enum Order {
 
 impl Order {
     /// All rules, for the tests that leave out one at a time.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 25] = [
         Self::StateBeforeMirrorBytes,
         Self::MirrorSyncedBeforeSynchronized,
         Self::MirrorSyncedBeforeClear,
@@ -62,11 +74,17 @@ impl Order {
         Self::PendingBeforeSourceBytes,
         Self::SourceSyncedBeforeClear,
         Self::SourceSyncedBeforeRestored,
+        Self::OthersMarkedBeforeRestore,
+        Self::SidesSyncedBeforeIntentRemoved,
+        Self::MarksSavedBeforeIntentRemoved,
         Self::SealSyncedBeforeRoot,
         Self::PagesSyncedBeforeRecord,
         Self::RecordSynced,
         Self::AlternateSlots,
         Self::ChecksumTested,
+        Self::IntentSlotsAlternate,
+        Self::IntentsSyncedBeforeRecord,
+        Self::LeftSyncedBeforeBelieved,
         Self::FolderSynced,
         Self::TagSyncedBeforeWrite,
     ];

@@ -183,6 +183,13 @@ impl Bitmap {
             .collect()
     }
 
+    /// Moves all blocks out.
+    pub fn take(&self) -> Self {
+        let out = self.snapshot();
+        self.remove(&out);
+        out
+    }
+
     /// A copy.
     pub fn snapshot(&self) -> Self {
         let copy = Self::new(self.blocks());

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::pages::{file_extent, file_length, pages_for};
+use super::maps::{file_extent, file_length, groups_for};
 use super::store::{Catalog, LOCK_NAME, NAME, NEXT_NAME, encode};
-use super::{Record, header, slots};
+use super::{IntentLog, Record, header, intents, slots};
 use crate::area::{Host, Lock, Order, Writer};
 use crate::error::{Error, Result};
 
@@ -22,7 +22,7 @@ impl Catalog {
                 return Err(Error::AlreadyPaired { path: record.mirror.path.0, other });
             }
             Self::fill(Arc::clone(&host), folder, record, lock).inspect_err(|_| {
-                for name in [NEXT_NAME, NAME, LOCK_NAME] {
+                for name in [NEXT_NAME, NAME, intents::NAME, LOCK_NAME] {
                     let _ = host.remove(&folder.join(name));
                 }
             })
@@ -42,14 +42,16 @@ impl Catalog {
     ) -> Result<Self> {
         let (path, next) = (folder.join(NAME), folder.join(NEXT_NAME));
         host.remove(&next)?;
-        record.pages_reserved = pages_for(record.block_size.count(record.length)).max(1);
+        record.intents = 0;
+        record.groups_reserved = groups_for(record.block_size.count(record.length)).max(1);
         let file = Writer::new(host.create(&next, None)?);
-        file.set_length(file_length(record.pages_reserved))?;
-        file.reserve(file_extent(record.pages_reserved))?;
+        file.set_length(file_length(record.groups_reserved))?;
+        file.reserve(file_extent(record.groups_reserved))?;
         header::write(&file)?;
         let encoded = encode(1, &record)?;
         slots::write(&file, &*host, 1, &encoded)?;
         file.sync_all()?;
+        let intents = IntentLog::create(Arc::clone(&host), folder)?;
         host.rename(&next, &path)?;
         if let Err(error) = sync_names(&*host, folder) {
             // A catalog whose creation is reported as failed must not be found later; that it is gone is durable
@@ -57,7 +59,7 @@ impl Catalog {
             let gone = host.remove(&path).and_then(|()| host.sync_folder(folder));
             return Err(gone.err().unwrap_or(error));
         }
-        Ok(Self::new(host, folder, file, (1, record), lock))
+        Ok(Self::new(host, folder, file, (1, record), intents, lock))
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::MapRef;
+use super::{MapKind, MapRef};
 use crate::area::{Kind, Ownership, Stamp};
 use crate::state::{Conditions, Consistency, Method, Mode, Reason, State};
 use crate::units::{BlockSize, Extent};
@@ -123,13 +123,27 @@ pub struct CleanMark {
     pub sole: bool,
 }
 
+/// What of the source a restore brings back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// All of it, and its length.
+    Whole,
+    /// The blocks of the map; the length is left alone.
+    Blocks,
+    /// Just these bytes; the length is left alone.
+    Ranges(Vec<Extent>),
+}
+
 /// A restore that was begun and has not ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingRecord {
-    /// The blocks that are still to be restored.
+    /// Identity of the restore.
+    pub id: Uuid,
+    /// Its blocks ([`MapKind::Restore`]).
     pub map: MapRef,
-    /// Only these bytes are restored; `None`: all, and the length too.
-    pub ranges: Option<Vec<Extent>>,
+    /// What of the source it brings back.
+    pub scope: Scope,
     /// The length that the source is still to get.
     pub resize: Option<u64>,
     /// The file that is being restored.
@@ -138,6 +152,31 @@ pub struct PendingRecord {
     pub reason: Reason,
     /// How they are brought back.
     pub method: Method,
+}
+
+/// The last restore that was completed: where blocks of the source come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoredRecord {
+    /// Identity of the restore.
+    pub id: Uuid,
+    /// The mirror's [`Record::generation`] that it brought back.
+    pub generation: u64,
+    /// Its blocks ([`MapKind::Restore`]). The next restore takes their place on disk when it begins; from then on
+    /// this map cannot be read any more.
+    pub map: MapRef,
+    /// When it ended, nanoseconds since the epoch.
+    pub at_ns: i128,
+}
+
+/// Another mirror of the same source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sibling {
+    /// Identity of its pair.
+    pub pair_id: Uuid,
+    /// Where it is.
+    pub mirror: StoredPath,
+    /// The folder of its catalog.
+    pub catalog: StoredPath,
 }
 
 /// All that is known of a pair except which blocks differ.
@@ -184,8 +223,38 @@ pub struct Record {
     pub dirty: MapRef,
     /// A restore under way.
     pub pending: Option<PendingRecord>,
-    /// Pages that the catalog file has room for in each bitmap.
-    pub pages_reserved: u64,
+    /// The last restore that was completed.
+    pub restored: Option<RestoredRecord>,
+    /// Other mirrors of the same source.
+    pub siblings: Vec<Sibling>,
+    /// The generation of the intent log that counts; 0: none.
+    pub intents: u64,
+    /// Groups of pages that the catalog file has room for.
+    pub groups_reserved: u64,
+}
+
+impl Record {
+    /// Where a map that counts is on disk: that of the pending restore, else that of the last completed one. None
+    /// when there was no restore.
+    pub(super) fn map(&self, map: MapKind) -> Option<MapRef> {
+        match map {
+            MapKind::Dirty => Some(self.dirty),
+            MapKind::Restore => {
+                let pending = self.pending.as_ref().map(|pending| pending.map);
+                pending.or(self.restored.as_ref().map(|restored| restored.map))
+            }
+        }
+    }
+
+    /// Names another place for a map that counts.
+    pub(super) fn set_map(&mut self, map: MapKind, reference: MapRef) {
+        match (map, &mut self.pending, &mut self.restored) {
+            (MapKind::Dirty, ..) => self.dirty = reference,
+            (MapKind::Restore, Some(pending), _) => pending.map = reference,
+            (MapKind::Restore, None, Some(restored)) => restored.map = reference,
+            (MapKind::Restore, None, None) => {}
+        }
+    }
 }
 
 #[cfg(test)]

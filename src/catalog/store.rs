@@ -1,10 +1,11 @@
-//! The catalog of one pair, open: commits of the record with bitmaps, the seal, the history, the lock.
+//! The catalog of one pair, open: what it holds, the seal, the history, the lock. Commits are in `commit`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::pages::{Pages, file_extent, file_length, pages_for};
-use super::{Event, MapKind, Record, Seal, header, history, seal, slots};
+use super::maps::file_length;
+use super::pages::Pages;
+use super::{Event, IntentLog, MapKind, Record, Seal, header, history, intents, seal, slots};
 use crate::area::{Access, Host, Lock, Order, Reader, Writer};
 use crate::bitmap::Bitmap;
 use crate::error::{Error, Result};
@@ -16,13 +17,14 @@ pub(super) const LOCK_NAME: &str = "lock";
 /// An open catalog. Dropping it gives the lock back.
 #[derive(Debug)]
 pub struct Catalog {
-    host: Arc<dyn Host>,
-    folder: PathBuf,
+    pub(super) host: Arc<dyn Host>,
+    pub(super) folder: PathBuf,
     /// None once it was given back.
-    file: Option<Writer>,
-    record: Record,
-    sequence: u64,
-    pages: Pages,
+    pub(super) file: Option<Writer>,
+    pub(super) record: Record,
+    pub(super) sequence: u64,
+    pub(super) pages: Pages,
+    pub(super) intents: Arc<IntentLog>,
     lock: Option<Box<dyn Lock>>,
 }
 
@@ -37,20 +39,26 @@ impl Catalog {
         folder: &Path,
         file: Writer,
         (sequence, record): (u64, Record),
+        intents: IntentLog,
         lock: Box<dyn Lock>,
     ) -> Self {
         let folder = folder.to_path_buf();
-        let (file, lock) = (Some(file), Some(lock));
-        Self { host, folder, file, record, sequence, pages: Pages::default(), lock }
+        let (file, lock, pages) = (Some(file), Some(lock), Pages::default());
+        Self { host, folder, file, record, sequence, pages, intents: Arc::new(intents), lock }
     }
 
-    /// Opens the catalog in a folder and locks it. Nothing is written.
+    /// Opens the catalog in a folder and locks it. Nothing is written, but for an intent log that is missing.
     pub fn open(host: Arc<dyn Host>, folder: &Path) -> Result<Self> {
         let path = check(&*host, folder)?;
         let lock = host.lock(&folder.join(LOCK_NAME))?;
         let file = Writer::new(host.open(&path, Access::Write)?);
+        if host.keeps(Order::LeftSyncedBeforeBelieved) {
+            // A killed process may have left a record that is read but would not outlast a power cut.
+            file.sync()?;
+        }
         let content = read(&*host, &file.reader(), &path)?;
-        Ok(Self::new(host, folder, file, content, lock))
+        let intents = IntentLog::open(Arc::clone(&host), folder, content.1.intents)?;
+        Ok(Self::new(host, folder, file, content, intents, lock))
     }
 
     /// Reads the record as it is now, beside the process that has the pair open.
@@ -60,13 +68,13 @@ impl Catalog {
         Ok(read(host, &file, &path)?.1)
     }
 
-    /// Reads a bitmap as it is now, beside the process that has the pair open.
+    /// Reads a map as it is now, beside the process that has the pair open.
     pub fn peek_map(
         host: &dyn Host,
         folder: &Path,
         record: &Record,
         map: MapKind,
-    ) -> Result<Option<Bitmap>> {
+    ) -> Result<Option<Vec<Bitmap>>> {
         let file = Reader::new(host.open(&folder.join(NAME), Access::Read)?);
         load(&mut Pages::default(), &file, host, record, map)
     }
@@ -78,12 +86,18 @@ impl Catalog {
 
     /// Gives the lock and the file back; nothing can be committed after this.
     pub fn unlock(&mut self) {
+        self.intents.close();
         self.file = None;
         self.lock = None;
     }
 
-    fn file(&self) -> Result<&Writer> {
+    pub(super) fn file(&self) -> Result<&Writer> {
         self.file.as_ref().ok_or(Error::Closed)
+    }
+
+    /// The intent log; whoever holds it can use it without the catalog, for as long as that is open.
+    pub fn intents(&self) -> Arc<IntentLog> {
+        Arc::clone(&self.intents)
     }
 
     /// The folder.
@@ -99,80 +113,6 @@ impl Catalog {
     /// Counts the commits: a plan made before another commit is stale.
     pub fn sequence(&self) -> u64 {
         self.sequence
-    }
-
-    /// Changes the record, durably: when this returns the change is on stable storage, when it fails the record
-    /// in memory is as before.
-    pub fn commit(&mut self, change: impl FnOnce(&mut Record)) -> Result<()> {
-        self.commit_with(&[], change)
-    }
-
-    /// Changes the record and replaces bitmaps, in one step.
-    pub fn commit_with(
-        &mut self,
-        maps: &[(MapKind, &Bitmap)],
-        change: impl FnOnce(&mut Record),
-    ) -> Result<()> {
-        let mut record = self.record.clone();
-        change(&mut record);
-        let mut staged = Vec::new();
-        for (map, set) in maps {
-            if !self.pages.knows(*map) {
-                self.load_map(*map)?;
-            }
-            self.make_room(&mut record, set.blocks())?;
-            let file = self.file.as_ref().ok_or(Error::Closed)?;
-            let pages = self.pages.stage(file, *map, new_generation(), set)?;
-            match (*map, record.pending.as_mut()) {
-                (MapKind::Dirty, _) => record.dirty = pages.reference,
-                (MapKind::Pending, Some(pending)) => pending.map = pages.reference,
-                (MapKind::Pending, None) => {}
-            }
-            staged.push(pages);
-        }
-        let encoded = encode(self.sequence + 1, &record)?;
-        if !maps.is_empty() && self.host.keeps(Order::PagesSyncedBeforeRecord) {
-            self.file()?.sync()?;
-        }
-        slots::write(self.file()?, &*self.host, self.sequence + 1, &encoded)?;
-        if self.host.keeps(Order::RecordSynced) {
-            self.file()?.sync()?;
-        }
-        self.sequence += 1;
-        self.record = record;
-        staged.into_iter().for_each(|pages| self.pages.adopt(pages));
-        Ok(())
-    }
-
-    fn make_room(&self, record: &mut Record, blocks: u64) -> Result<()> {
-        let pages = pages_for(blocks);
-        if pages > record.pages_reserved {
-            self.file()?.set_length(file_length(pages))?;
-            self.file()?.reserve(file_extent(pages))?;
-            record.pages_reserved = pages;
-        }
-        Ok(())
-    }
-
-    /// Stores what is left of a bitmap that is being worked off: `touched` blocks have left it. The caller has
-    /// made durable what makes it true.
-    pub fn shrink(&mut self, map: MapKind, set: &Bitmap, touched: &Bitmap) -> Result<()> {
-        let reference = match (map, &self.record.pending) {
-            (MapKind::Dirty, _) => self.record.dirty,
-            (MapKind::Pending, Some(pending)) => pending.map,
-            (MapKind::Pending, None) => return Ok(()),
-        };
-        let file = self.file.as_ref().ok_or(Error::Closed)?;
-        let written = self.pages.shrink(file, map, reference, set, touched)?;
-        file.sync()?;
-        self.pages.shrunk(map, written);
-        Ok(())
-    }
-
-    /// Reads a bitmap; `None` when a part of it cannot be believed.
-    pub fn load_map(&mut self, map: MapKind) -> Result<Option<Bitmap>> {
-        let file = self.file()?.reader();
-        load(&mut self.pages, &file, &*self.host, &self.record, map)
     }
 
     /// Stores a seal; the caller then commits its root.
@@ -214,7 +154,7 @@ impl Catalog {
         // The catalog first: without it the rest means nothing.
         host.remove(&folder.join(NAME))?;
         host.sync_folder(folder)?;
-        for name in ["history", "seal", "seal.next", NEXT_NAME, LOCK_NAME] {
+        for name in ["history", "seal", "seal.next", intents::NAME, NEXT_NAME, LOCK_NAME] {
             host.remove(&folder.join(name))?;
         }
         self.lock = None;
@@ -225,25 +165,24 @@ impl Catalog {
     }
 }
 
-/// Never used before, not even by a commit that got lost: its pages may still lie in the file, and counting on
-/// from the record that survived would make them valid again.
-fn new_generation() -> u64 {
-    uuid::Uuid::new_v4().as_u64_pair().0
+impl Drop for Catalog {
+    /// Whoever still holds the intent log cannot write into what another process may now have locked.
+    fn drop(&mut self) {
+        self.unlock();
+    }
 }
 
-fn load(
+pub(super) fn load(
     pages: &mut Pages,
     file: &Reader,
     host: &dyn Host,
     record: &Record,
     map: MapKind,
-) -> Result<Option<Bitmap>> {
-    let reference = match (map, &record.pending) {
-        (MapKind::Dirty, _) => record.dirty,
-        (MapKind::Pending, Some(pending)) => pending.map,
-        (MapKind::Pending, None) => return Ok(Some(Bitmap::default())),
-    };
-    pages.load(file, host, map, reference)
+) -> Result<Option<Vec<Bitmap>>> {
+    match record.map(map) {
+        Some(reference) => pages.load(file, host, map, reference),
+        None => Ok(Some((0..map.layers()).map(|_| Bitmap::default()).collect())),
+    }
 }
 
 pub(super) fn encode(sequence: u64, record: &Record) -> Result<Vec<u8>> {
@@ -271,7 +210,7 @@ fn read(host: &dyn Host, file: &Reader, path: &Path) -> Result<(u64, Record)> {
         |problem: &str| Error::CatalogCorrupt { path: path.to_path_buf(), problem: problem.into() };
     let (sequence, record) = slots::read(file, host)?
         .ok_or_else(|| corrupt("neither of its two records has a matching checksum"))?;
-    if file.length()? < file_length(record.pages_reserved) {
+    if file.length()? < file_length(record.groups_reserved) {
         return Err(corrupt("it is cut short"));
     }
     Ok((sequence, record))

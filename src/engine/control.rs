@@ -1,7 +1,13 @@
 //! Progress out, cancellation in: plain atomics that the caller polls, so no callback runs on a copying thread.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// However slow the rate, a wait ends this soon, so that a change of the rate or a cancellation is seen.
+const WAIT_MAX: Duration = Duration::from_millis(50);
+/// What was not used of the rate in the past counts for so long: a copier that was held up may catch up a little.
+const CREDIT: Duration = Duration::from_millis(100);
 
 /// Asks running work to stop. Clones share one flag.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +32,10 @@ pub struct Control {
     phase: AtomicU64,
     done: AtomicU64,
     total: AtomicU64,
+    /// Bytes a second; 0: as fast as it goes.
+    rate: AtomicU64,
+    /// When what was taken so far will have been due.
+    due: Mutex<Option<Instant>>,
 }
 
 const PHASES: [&str; 5] = ["", "copying", "comparing", "sealing", "verifying"];
@@ -58,6 +68,35 @@ impl Control {
             self.done.load(Ordering::Relaxed).min(total),
             total,
         )
+    }
+
+    /// Sets how many bytes a second are copied at most; 0: no limit. Counts at once.
+    pub fn set_rate(&self, bytes_per_second: u64) {
+        self.rate.store(bytes_per_second, Ordering::Release);
+    }
+
+    /// Waits until the rate allows so many bytes more; not longer than it takes to be cancelled.
+    pub fn wait_for_rate(&self, bytes: u64) {
+        if self.rate.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        // Its turn among the workers: each pushes the moment on by what it takes.
+        let begun = {
+            let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = Instant::now();
+            let earliest = now.checked_sub(CREDIT).unwrap_or(now);
+            let begun = due.map_or(now, |due| due.max(earliest));
+            let rate = self.rate.load(Ordering::Acquire).max(1);
+            *due = Some(begun + Duration::from_secs_f64(bytes as f64 / rate as f64));
+            begun
+        };
+        while !self.is_cancelled() && self.rate.load(Ordering::Acquire) != 0 {
+            let left = begun.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            std::thread::sleep(left.min(WAIT_MAX));
+        }
     }
 
     /// Whether to stop at the next border of a piece.

@@ -1,10 +1,10 @@
 //! Two areas compared, nothing written. A difference is reported only after it was read again under a lock:
 //! under load the two reads are of different instants, and false alarms teach people to ignore true ones.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
-use super::piece::{Buffers, Pieces, differing_pages, room, stripe_bytes};
-use super::{Control, Pool};
+use super::piece::{Buffers, Pieces, differing_pages, piece_bytes, room};
+use super::{Control, Held, Pool};
 use crate::area::Reader;
 use crate::error::Result;
 use crate::units::{BlockSize, Extent, intersected, merged, total_bytes};
@@ -18,10 +18,10 @@ pub fn differences<'a>(
     size: BlockSize,
     pool: &Pool,
     control: &Control,
-    lock: &(dyn Fn(Extent) -> MutexGuard<'a, ()> + Sync),
+    lock: &(dyn Fn(Extent) -> Held<'a> + Sync),
 ) -> Result<Vec<Extent>> {
     control.begin("verifying", total_bytes(extents));
-    let queue = Mutex::new(Pieces::new(extents, stripe_bytes(size)));
+    let queue = Mutex::new(Pieces::new(extents, piece_bytes(size)));
     let found = Mutex::new(Vec::new());
     pool.each(|| {
         let mut buffers = Buffers::new();

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::piece::{Pieces, room, stripe_bytes};
+use super::piece::{Pieces, piece_bytes, room};
 use super::{Control, Pool};
 use crate::area::Reader;
 use crate::error::Result;
@@ -21,7 +21,7 @@ pub fn block_digests(
     control.begin("sealing", length);
     let zeros = *blake3::hash(&vec![0u8; size.bytes() as usize]).as_bytes();
     let digests = Mutex::new(vec![zeros; size.count(length) as usize]);
-    let queue = Mutex::new(Pieces::new(&[whole], stripe_bytes(size)));
+    let queue = Mutex::new(Pieces::new(&[whole], piece_bytes(size)));
     pool.each(|| {
         let mut buffer = Vec::new();
         loop {

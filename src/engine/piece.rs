@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use crate::units::{BlockSize, Extent, merged};
 
 /// A megabyte: large enough that a system call costs nothing beside the copy, small enough for a CPU cache.
-const PIECE_BYTES: u64 = 1 << 20;
+pub const PIECE_BYTES: u64 = 1 << 20;
 
 /// The unit in which a volume is locked and copied: a piece never crosses a multiple of it, so that a piece is
 /// covered by one lock. At least one block.
-pub const fn stripe_bytes(block: BlockSize) -> u64 {
+pub const fn piece_bytes(block: BlockSize) -> u64 {
     if block.bytes() > PIECE_BYTES { block.bytes() } else { PIECE_BYTES }
 }
 

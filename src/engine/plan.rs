@@ -16,6 +16,8 @@ pub struct CopyPlan {
     pub extents: Vec<Extent>,
     /// The length that the target has afterwards; `None`: it is not changed.
     pub target_length: Option<u64>,
+    /// Nothing that may differ is left out, whatever is marked.
+    pub covers_all: bool,
 }
 
 impl CopyPlan {

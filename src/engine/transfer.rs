@@ -5,19 +5,28 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::compare::compare_extent;
 use super::copy::{Done, copy_extent};
-use super::piece::{Buffers, Pieces, room, stripe_bytes};
+use super::piece::{Buffers, Pieces, room};
 use super::{Control, CopyPlan, Pool};
 use crate::area::{Reader, Writer};
 use crate::error::{Error, Result};
 use crate::state::Method;
 use crate::units::{BlockSize, Extent};
 
-/// A piece that was claimed: what of it is to be done, and the lock under which that happens.
+/// Locks that keep others away from a piece.
+#[derive(Debug)]
+pub enum Held<'a> {
+    /// One, as nearly always.
+    One(MutexGuard<'a, ()>),
+    /// Several, taken in their order.
+    Several(Vec<MutexGuard<'a, ()>>),
+}
+
+/// A piece that was claimed: what of it is to be done, and the locks under which that happens.
 pub struct Claim<'a> {
     /// The parts to be done; none when somebody else took care of the piece.
     pub extents: Vec<Extent>,
     /// Held until the piece is written.
-    pub guard: MutexGuard<'a, ()>,
+    pub guard: Held<'a>,
 }
 
 /// Whether the bytes of a block, by its index, may be used.
@@ -25,6 +34,8 @@ pub type BlockCheck<'a> = &'a (dyn Fn(u64, &[u8]) -> Result<()> + Sync);
 
 /// What the caller does round each piece.
 pub trait Steps: Sync {
+    /// Called before each piece, with nothing locked: the place to let others go first.
+    fn before(&self, _piece: Extent) {}
     /// Locks a piece against other writers and says what of it is to be done. Marks that say "differs" are cleared
     /// here, before the copy that makes them true.
     fn claim(&self, piece: Extent) -> Claim<'_>;
@@ -52,6 +63,8 @@ pub struct Transfer<'a> {
     pub plan: &'a CopyPlan,
     /// Unit of counting and checking.
     pub block_size: BlockSize,
+    /// So much is claimed at once; at least a block.
+    pub piece_bytes: u64,
     /// After so many bytes the target is synced and the pieces are reported durable.
     pub batch_bytes: u64,
     /// Whether the target is synced before a batch is reported; only a test of that rule says no.
@@ -90,7 +103,7 @@ impl CopyStats {
 pub fn transfer(job: &Transfer<'_>, steps: &dyn Steps) -> Result<CopyStats> {
     let phase = if job.plan.method == Method::Copy { "copying" } else { "comparing" };
     job.control.begin(phase, job.plan.bytes());
-    let mut pieces = Pieces::new(&job.plan.extents, stripe_bytes(job.block_size));
+    let mut pieces = Pieces::new(&job.plan.extents, job.piece_bytes.max(job.block_size.bytes()));
     let mut total = CopyStats::default();
     loop {
         let batch = pieces.batch(job.batch_bytes);
@@ -139,6 +152,8 @@ fn run_batch(job: &Transfer<'_>, steps: &dyn Steps, batch: Vec<Extent>) -> (Arri
             let stopped = stop.load(Ordering::Relaxed) || job.control.is_cancelled();
             let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
             let Some(piece) = next.filter(|_| !stopped) else { return Ok(()) };
+            steps.before(piece);
+            job.control.wait_for_rate(piece.length);
             let (done, result) = run_piece(job, steps, piece, &mut buffers);
             job.control.advance(piece.length);
             arrived.lock().unwrap_or_else(PoisonError::into_inner).add(done);

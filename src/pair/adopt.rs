@@ -9,19 +9,18 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::checks::check_different;
-use super::create::{tag_of, volume_of};
+use super::create::volume_of;
 use super::seal::broken_blocks;
 use super::status::folder_of;
 use super::{Pair, check_accept};
-use crate::area::{Access, Found, Host, Kind, Reader};
+use crate::area::{Access, Found, Host, Kind, Reader, check_different};
 use crate::catalog::{Catalog, Epoch, MapRef, MirrorRecord, Point, Record, Seal, SourceRecord};
 use crate::engine::{Control, Pool};
 use crate::error::{Error, Result, shown};
 use crate::state::{Condition, Conditions, Consistency, Mode, State};
 use crate::tracker::Tag;
 use crate::units::BlockSize;
-use crate::volume::Settings;
+use crate::volume::{Settings, tag_of};
 
 /// How to adopt a mirror.
 #[derive(Debug, Clone)]
@@ -81,8 +80,8 @@ impl Pair {
         let record = Record { mirror: MirrorRecord { stamp, ..record.mirror }, ..record };
         let catalog = match catalog.take() {
             Some(mut catalog) => {
-                let reserved = catalog.record().pages_reserved;
-                catalog.commit(|old| *old = Record { pages_reserved: reserved, ..record })?;
+                let reserved = catalog.record().groups_reserved;
+                catalog.commit(|old| *old = Record { groups_reserved: reserved, ..record })?;
                 catalog
             }
             None => Catalog::create(Arc::clone(&host), &folder, record)?,
@@ -162,7 +161,10 @@ fn adopted(
         clean: None,
         dirty: MapRef::default(),
         pending: None,
-        pages_reserved: 0,
+        restored: None,
+        siblings: Vec::new(),
+        intents: 0,
+        groups_reserved: 0,
     });
     Record {
         pair_id: Uuid::new_v4(),
@@ -177,6 +179,9 @@ fn adopted(
         open_for_writing: false,
         clean: None,
         pending: None,
+        restored: None,
+        siblings: Vec::new(),
+        intents: 0,
         ..base
     }
 }

@@ -3,38 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use super::Pair;
-use crate::area::{Found, Host, Kind};
+use crate::area::{Host, Kind};
 use crate::error::{Error, Result};
 use crate::state::Mode;
 
 /// Files beside a database that it would apply over restored data.
 const SIDECARS: [&str; 3] = ["-wal", "-shm", "-journal"];
-
-/// That two paths are not the same storage, by whatever way they lead to it.
-pub(super) fn check_different(source: &Found, mirror: &Found, asked: &Path) -> Result<()> {
-    let same =
-        |how| Err(Error::SameArea { path: asked.to_path_buf(), other: source.path.clone(), how });
-    if source.path == mirror.path {
-        return same(if asked == mirror.path { "the same path" } else { "a symlink to it" });
-    }
-    if source.kind == mirror.kind && source.stamp.same_file(&mirror.stamp) {
-        return same("the same file by another path: a hard link or a bind mount");
-    }
-    if mirror.backing.iter().any(|below| below.same_file(&source.stamp)) {
-        return same("a device that lies on it");
-    }
-    if source.backing.iter().any(|below| below.same_file(&mirror.stamp)) {
-        return same("what the device lies on");
-    }
-    let shared = source
-        .backing
-        .iter()
-        .any(|below| mirror.backing.iter().any(|other| below.same_file(other)));
-    if shared && source.kind == Kind::Device && source.stamp.device == mirror.stamp.device {
-        return same("the same device");
-    }
-    Ok(())
-}
 
 /// That a file system has room for so many bytes.
 pub(super) fn check_space(host: &dyn Host, path: &Path, needed: u64) -> Result<()> {
@@ -57,14 +31,17 @@ impl Pair {
     /// That the source may be overwritten now: nothing is mounted on it, no journal lies beside it, and nobody else
     /// has it open.
     pub(super) fn check_source_free(&self, risks: Risks) -> Result<()> {
-        let Some(found) = self.host().find(&self.source_path)? else {
+        let Some(found) = self.host().find(self.source_path())? else {
             return self.check_sidecars(risks);
         };
         if let Some(mountpoint) = self.host().mounted_on(&found) {
-            return Err(Error::SourceMounted { path: self.source_path.clone(), mountpoint });
+            return Err(Error::SourceMounted {
+                path: self.source_path().to_path_buf(),
+                mountpoint,
+            });
         }
         self.check_sidecars(risks)?;
-        if risks.while_in_use || self.volume.catalog().record().mode == Mode::Exclusive {
+        if risks.while_in_use || self.leg.catalog().record().mode == Mode::Exclusive {
             return Ok(());
         }
         let source = self.volume.source()?;
@@ -73,14 +50,14 @@ impl Pair {
         let in_use = source.tracker().in_use();
         let pids = if in_use == Some(false) { Vec::new() } else { self.host().users(&found) };
         if in_use == Some(true) || !pids.is_empty() {
-            return Err(Error::SourceInUse { path: self.source_path.clone(), pids });
+            return Err(Error::SourceInUse { path: self.source_path().to_path_buf(), pids });
         }
         Ok(())
     }
 
     fn check_sidecars(&self, risks: Risks) -> Result<()> {
         let taken_ns = {
-            let catalog = self.volume.catalog();
+            let catalog = self.leg.catalog();
             let record = catalog.record();
             if risks.ignore_sidecars || record.source.kind == Kind::Device {
                 return Ok(());
@@ -89,7 +66,7 @@ impl Pair {
         };
         let mut sidecars: Vec<PathBuf> = Vec::new();
         for suffix in SIDECARS {
-            let mut name = self.source_path.as_os_str().to_owned();
+            let mut name = self.source_path().as_os_str().to_owned();
             name.push(suffix);
             let path = PathBuf::from(name);
             if let Ok(Some(found)) = self.host().find(&path)
@@ -102,7 +79,7 @@ impl Pair {
         if sidecars.is_empty() {
             Ok(())
         } else {
-            Err(Error::Sidecar { path: self.source_path.clone(), sidecars })
+            Err(Error::Sidecar { path: self.source_path().to_path_buf(), sidecars })
         }
     }
 }

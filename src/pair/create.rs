@@ -6,14 +6,14 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::Pair;
-use super::checks::{check_different, check_space};
-use crate::area::{Access, Found, Host, Kind, Reader, Writer};
+use super::checks::check_space;
+use crate::area::{Access, Found, Host, Kind, Reader, Writer, check_different};
 use crate::catalog::{Catalog, Epoch, MapRef, MirrorRecord, Record, SourceRecord};
 use crate::error::{Error, Result, shown};
 use crate::state::{Conditions, Mode, State};
 use crate::tracker::Tag;
 use crate::units::{BlockSize, Extent, total_bytes};
-use crate::volume::{Settings, read_tag};
+use crate::volume::{Settings, identity_of, tag_of};
 
 /// How to make a pair.
 #[derive(Debug, Clone)]
@@ -42,11 +42,6 @@ impl Default for CreateOptions {
     }
 }
 
-/// What an area's tag says, where it can be read.
-pub(super) fn tag_of(host: &dyn Host, found: &Found) -> Result<Option<Option<Tag>>> {
-    read_tag(&Reader::new(host.open(&found.path, Access::Read)?))
-}
-
 /// The identity that a source has already, from another pair of it, or a new one.
 pub(super) fn volume_of(host: &dyn Host, source: &Found, mode: Mode) -> Result<(Uuid, bool, u64)> {
     match tag_of(host, source)? {
@@ -59,7 +54,11 @@ pub(super) fn volume_of(host: &dyn Host, source: &Found, mode: Mode) -> Result<(
             path: source.path.clone(),
             other: host.catalog_folder(&source.path)?,
         }),
-        _ => Ok((Uuid::new_v4(), true, 0)),
+        // Another pair of it may be open here that has copied nothing yet.
+        _ => Ok(match identity_of(host, &source.stamp) {
+            Some(volume) => (volume, false, 0),
+            None => (Uuid::new_v4(), true, 0),
+        }),
     }
 }
 
@@ -112,7 +111,10 @@ impl Pair {
             clean: None,
             dirty: MapRef::default(),
             pending: None,
-            pages_reserved: 0,
+            restored: None,
+            siblings: Vec::new(),
+            intents: 0,
+            groups_reserved: 0,
         };
         let missing = existing.is_none();
         let area = Writer::new(if missing {

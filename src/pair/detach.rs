@@ -18,32 +18,34 @@ impl Pair {
         if self.volume.has_session() {
             self.volume.flush()?;
         }
-        if let Some(mirror) = self.volume.look(|phase| phase.side.writer().cloned()) {
-            mirror.sync_all()?;
-        }
+        self.volume.sync_mirror(&self.leg)?;
         let record = self.record();
-        self.untag_source(record.volume_is_ours);
-        if let Err(error) = self.host().remove_tag(&self.mirror_path) {
+        self.untag_source(record.volume_is_ours && self.volume.legs().len() == 1);
+        if let Err(error) = self.host().remove_tag(self.mirror_path()) {
             log::warn!(target: "splitmirror.pair", "the mirror keeps its tag: {error}");
         }
         let report = DetachReport {
             schema: SCHEMA,
             kind: "detach",
             pair_id: record.pair_id.to_string(),
-            mirror: shown(&self.mirror_path),
-            source: shown(&self.source_path),
+            mirror: shown(self.mirror_path()),
+            source: shown(self.source_path()),
         };
-        Catalog::erase(&mut self.volume.catalog())?;
+        // First nothing is written any more, then the catalog goes.
+        self.volume.release(&self.leg);
+        Catalog::erase(&mut self.leg.catalog())?;
         self.closed.store(true, Ordering::Release);
-        self.volume.shut();
+        let forgotten = self.volume.forget();
+        self.volume.leave(&self.leg)?;
+        forgotten?;
         Ok(report)
     }
 
     /// The tag goes with the pair that gave it, unless another pair of the source has written since.
     fn untag_source(&self, ours: bool) {
         let Ok(source) = self.volume.source() else { return };
-        let epoch = self.volume.catalog().record().epoch;
-        let volume = self.volume.catalog().record().volume_id;
+        let epoch = self.leg.catalog().record().epoch;
+        let volume = self.leg.catalog().record().volume_id;
         let known = |tag| Tag::judge(tag, volume, epoch.current, epoch.next) == SourceSeen::Known;
         let removed = match source.tag() {
             Ok(tag @ Some(_)) if ours && known(tag) => source.remove_tag(),

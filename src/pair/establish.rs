@@ -16,8 +16,7 @@ use crate::bitmap::Bitmap;
 use crate::catalog::{Epoch, Established, MapKind};
 use crate::engine::{Control, CopyPlan, CopyStats};
 use crate::error::{Error, Result};
-use crate::state::{Condition, Conditions, Consistency, Method, Reason, State, Verb};
-use crate::tracker::Tag;
+use crate::state::{Condition, Conditions, Consistency, Method, Mode, Reason, State, Verb};
 use crate::units::{Extent, total_bytes};
 use crate::volume::Source;
 
@@ -54,8 +53,9 @@ impl Pair {
     ) -> Result<EstablishReport> {
         let begun = Instant::now();
         self.check_guards(verb, &options.accept)?;
+        let start = self.start_copying(verb)?;
         let source = self.volume.source()?;
-        self.join_volume(&source)?;
+        self.volume.take_identity(&source)?;
         let plan = match &options.plan {
             Some(plan) => {
                 self.check_plan(plan, Verb::Establish)?;
@@ -64,13 +64,15 @@ impl Pair {
             None => self.establish_plan(options.force)?,
         };
         self.check_mirror_ready(&source, &plan)?;
-        let before = self.volume.catalog().record().conditions.clone();
+        let before = self.leg.catalog().record().conditions.clone();
         let plan = self.begin_establish(&source, plan)?;
-        let outcome = self.copy_forward(&source, &plan, control);
+        let mirror = self.begin_copying(&source, &plan);
+        drop(start);
+        let outcome = mirror.and_then(|mirror| self.copy_forward(mirror, &plan, control));
         let (stats, length) = self.end_establish(outcome, &before)?;
-        let doubt = source.tracker().doubt();
-        let catalog = self.volume.catalog();
-        let size = self.volume.block_size();
+        let doubt = self.leg.doubt(&source);
+        let catalog = self.leg.catalog();
+        let size = self.leg.block_size();
         let report = EstablishReport {
             pair: PairNow::of("establish", catalog.record()),
             copy: CopyReport::of(&plan, stats, size, length, begun.elapsed().as_secs_f64()),
@@ -84,21 +86,22 @@ impl Pair {
     /// Everything that can be known to fail is asked before the point of the mirror is given up.
     fn check_mirror_ready(&self, source: &Source, plan: &CopyPlan) -> Result<()> {
         self.check_no_views()?;
-        self.host().check_writable(&self.mirror_path)?;
+        self.host().check_writable(self.mirror_path())?;
         let mirror = self.mirror_reader()?;
         let length = source.reader().length()?;
         match mirror.kind() {
             Kind::Device if mirror.length()? < length => Err(Error::TooSmall {
-                path: self.mirror_path.clone(),
+                path: self.mirror_path().to_path_buf(),
                 length: mirror.length()?,
                 needed: length,
             }),
             Kind::Device => {
-                let found = self.host().find(&self.mirror_path)?;
+                let found = self.host().find(self.mirror_path())?;
                 match found.and_then(|found| self.host().mounted_on(&found)) {
-                    Some(mountpoint) => {
-                        Err(Error::SourceMounted { path: self.mirror_path.clone(), mountpoint })
-                    }
+                    Some(mountpoint) => Err(Error::SourceMounted {
+                        path: self.mirror_path().to_path_buf(),
+                        mountpoint,
+                    }),
                     None => Ok(()),
                 }
             }
@@ -107,53 +110,53 @@ impl Pair {
                 // What lies behind the new length is given back first.
                 let behind = mirror.data_extents(Extent::between(length, mirror.length()?))?;
                 let needed = needed.saturating_sub(total_bytes(&behind));
-                check_space(self.host(), &self.mirror_path, needed)
+                check_space(self.host(), self.mirror_path(), needed)
             }
         }
     }
 
     /// Gives up the point, durably, and begins to watch the source anew when all of it is about to be read.
     fn begin_establish(&self, source: &Source, plan: CopyPlan) -> Result<CopyPlan> {
-        let tag = self.next_tag(source)?;
-        let (dirty, size) = (self.volume.dirty(), self.volume.block_size());
-        let plan = if plan.reason == Reason::Bitmap {
-            plan
-        } else {
-            if let Some(tag) = tag {
-                source.set_tag(tag, true)?;
-            }
+        self.volume.readmit(&self.leg)?;
+        let epoch = self.volume.own_epoch(&self.leg)?;
+        let (dirty, size) = (self.leg.dirty(), self.leg.block_size());
+        let (anchored, plan) = if plan.covers_all {
             // First the anchor and the marks, then the look at what is data: what is written from here on is seen or
             // marked.
-            self.volume.begin_tracking(source);
+            self.volume.begin_tracking(&self.leg, source);
             let again = self
                 .establish_plan(true)
-                .inspect_err(|_| source.tracker().lose(Reason::Compare))?;
-            CopyPlan { reason: plan.reason, method: plan.method, ..again }
+                .inspect_err(|_| self.leg.belief().lose(Reason::Compare))?;
+            (true, CopyPlan { reason: plan.reason, method: plan.method, ..again })
+        } else {
+            (false, plan)
         };
         let length = plan.target_length.unwrap_or(0);
         dirty.make_room(size.count(length));
         dirty.add(&Bitmap::touching(&plan.extents, size, dirty.blocks()));
-        let begun = self.commit_unsynchronized(tag, length);
-        if begun.is_err() && plan.reason != Reason::Bitmap {
-            source.tracker().lose(Reason::Compare);
+        let begun = self.commit_unsynchronized(epoch.filter(|_| anchored), length);
+        if begun.is_err() && anchored {
+            self.leg.belief().lose(Reason::Compare);
         }
-        self.volume.forget_seal();
+        self.leg.forget_seal();
         begun.map(|()| plan)
     }
 
-    /// The mirror is no copy of any instant from here on.
-    fn commit_unsynchronized(&self, tag: Option<Tag>, length: u64) -> Result<()> {
-        let mut catalog = self.volume.catalog();
+    /// The mirror is no copy of any instant from here on. `epoch`: all that the source's sessions wrote up to it is
+    /// about to be looked at.
+    fn commit_unsynchronized(&self, epoch: Option<u64>, length: u64) -> Result<()> {
+        let mut catalog = self.leg.catalog();
         if self.host().keeps(Order::StateBeforeMirrorBytes) {
-            catalog.commit_with(&[(MapKind::Dirty, self.volume.dirty())], |record| {
+            catalog.commit_with(&[(MapKind::Dirty, &[self.leg.dirty()])], |record| {
                 record.state = State::Unsynchronized;
                 record.point = None;
                 record.pending = None;
+                record.restored = None;
                 record.hold = None;
                 record.length = length;
                 record.established = None;
-                if let Some(Tag::Source { epoch, .. }) = tag {
-                    record.epoch.next = Some(epoch);
+                if let Some(current) = epoch {
+                    record.epoch = Epoch { current, next: None };
                 }
                 for gone in [Condition::RestorePending, Condition::MirrorSkewed] {
                     record.conditions.clear(gone);
@@ -164,48 +167,50 @@ impl Pair {
         Ok(())
     }
 
+    fn begin_copying(&self, source: &Source, plan: &CopyPlan) -> Result<Arc<Writer>> {
+        let length = source.reader().length()?;
+        // In `synchronized` the writable handle is there already; else it is made now, after the point was given up.
+        let open = || {
+            let mirror = self.open_mirror()?;
+            if plan.reason == Reason::First && mirror.reader().kind() == Kind::File {
+                mirror.set_length(0)?;
+            }
+            mirror.set_length(length)?;
+            Ok(mirror)
+        };
+        self.volume.begin_synchronizing(&self.leg, length, open)
+    }
+
     fn copy_forward(
         &self,
-        source: &Source,
+        mirror: Arc<Writer>,
         plan: &CopyPlan,
         control: &Control,
     ) -> Result<CopyStats> {
-        // In `synchronized` the writable handle is there already; else it is made now, after the point was given up.
-        let mirror = match self.volume.take_mirror() {
-            Some(mirror) => mirror,
-            None => self.open_mirror()?,
-        };
-        let length = source.reader().length()?;
-        if plan.reason == Reason::First && mirror.reader().kind() == Kind::File {
-            mirror.set_length(0)?;
-        }
-        mirror.set_length(length)?;
-        let mirror: Arc<Writer> = self.volume.begin_synchronizing(mirror, length);
-        let mut stats = self.volume.synchronize(&mirror, plan, control)?;
+        let mut stats = self.volume.synchronize(&self.leg, &mirror, plan, control)?;
         // Marks of writers that came while a block was under way, or beyond the planned end.
-        while !stats.cancelled && !self.volume.dirty().is_empty() {
-            let size = self.volume.block_size();
-            let extents = self.volume.dirty().extents(size, u64::MAX >> 1);
+        while !stats.cancelled && !self.leg.dirty().is_empty() {
+            let extents = self.leg.dirty().extents(self.leg.block_size(), u64::MAX >> 1);
             let rest = CopyPlan { method: Method::Copy, extents, ..plan.clone() };
-            let more = self.volume.synchronize(&mirror, &rest, control)?;
+            let more = self.volume.synchronize(&self.leg, &mirror, &rest, control)?;
             stats = CopyStats { cancelled: more.cancelled, ..stats };
         }
         drop(mirror);
         if !stats.cancelled {
-            self.volume.finish_synchronizing()?;
+            self.volume.finish_synchronizing(&self.leg)?;
         }
         Ok(stats)
     }
 
     /// The mirror, for writing: the recorded file and no other.
-    fn open_mirror(&self) -> Result<Writer> {
-        let mirror = Writer::new(self.host().open(&self.mirror_path, Access::Write)?);
+    pub(super) fn open_mirror(&self) -> Result<Writer> {
+        let mirror = Writer::new(self.host().open(self.mirror_path(), Access::Write)?);
         let stamp = mirror.reader().stamp()?;
         if mirror.reader().kind() == Kind::File
-            && !stamp.same_file(&self.volume.catalog().record().mirror.stamp)
+            && !stamp.same_file(&self.leg.catalog().record().mirror.stamp)
         {
             return Err(Error::MovedPair {
-                path: self.mirror_path.clone(),
+                path: self.mirror_path().to_path_buf(),
                 problem: "another file stands at its path".into(),
             });
         }
@@ -226,9 +231,7 @@ impl Pair {
             Err(error) => {
                 let failed = self.blame(&error);
                 // What reached the mirror since its last sync is not known.
-                if let Ok(source) = self.volume.source() {
-                    source.tracker().lose(Reason::Compare);
-                }
+                self.leg.belief().lose(Reason::Compare);
                 self.stop_establish(failed);
                 Err(error)
             }
@@ -239,23 +242,24 @@ impl Pair {
     /// Whose error ended an establish, as a condition.
     fn blame(&self, error: &Error) -> Option<Condition> {
         match error {
-            Error::Io { path, .. } if *path == self.mirror_path => Some(Condition::MirrorFailed),
-            Error::Io { path, .. } if *path == self.source_path => Some(Condition::SourceSuspect),
+            Error::Io { path, .. } if path == self.mirror_path() => Some(Condition::MirrorFailed),
+            Error::Io { path, .. } if path == self.source_path() => Some(Condition::SourceSuspect),
             _ => None,
         }
     }
 
     fn stop_establish(&self, failed: Option<Condition>) {
-        self.volume.stop_synchronizing();
-        let stamp = self.host().find(&self.mirror_path).ok().flatten().map(|found| found.stamp);
+        self.volume.stop_synchronizing(&self.leg);
+        let stamp = self.host().find(self.mirror_path()).ok().flatten().map(|found| found.stamp);
         let committed =
-            self.volume.catalog().commit_with(&[(MapKind::Dirty, self.volume.dirty())], |record| {
+            self.leg.catalog().commit_with(&[(MapKind::Dirty, &[self.leg.dirty()])], |record| {
                 record.state = State::Unsynchronized;
                 if let Some(stamp) = stamp {
                     record.mirror.stamp = stamp;
                 }
                 if let Some(condition) = failed {
                     record.conditions.set(condition);
+                    record.conditions.set(Condition::TrackerLost);
                 }
             });
         if let Err(error) = committed {
@@ -265,16 +269,24 @@ impl Pair {
 
     fn commit_synchronized(&self, before: &Conditions) -> Result<u64> {
         let source = self.volume.source()?;
-        let consistency = match (source.tracker().doubt(), self.volume.is_flushed()) {
+        if self.leg.mode() == Mode::Exclusive
+            && source.writer().is_ok()
+            && self.host().keeps(Order::SourceSyncedBeforePending)
+        {
+            // What equals its mirror is not restored, so it must be durable before anything else is.
+            self.volume.sync_source(false)?;
+        }
+        let consistency = match (self.leg.doubt(&source), self.volume.is_flushed()) {
             (Some(_), _) => Consistency::Fuzzy,
             (None, false) => Consistency::Crash,
             (None, true) => Consistency::Flushed,
         };
-        let (stamp, length) = self.volume.mirror_now()?;
+        let (stamp, length) = self.volume.mirror_now(&self.leg)?;
         let established = Established { at_ns: self.host().now_ns(), consistency };
         let session = self.volume.has_session();
-        let mut catalog = self.volume.catalog();
-        catalog.commit_with(&[(MapKind::Dirty, self.volume.dirty())], |record| {
+        self.leg.set_recovered(false);
+        let mut catalog = self.leg.catalog();
+        catalog.commit_with(&[(MapKind::Dirty, &[self.leg.dirty()])], |record| {
             record.state = State::Synchronized;
             record.length = length;
             record.established = Some(established);

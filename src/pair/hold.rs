@@ -20,7 +20,7 @@ impl Pair {
     fn set_hold(&self, verb: Verb, hold: Option<String>) -> Result<Status> {
         let entered = self.enter(verb, "idle", false)?;
         {
-            let mut catalog = self.volume.catalog();
+            let mut catalog = self.leg.catalog();
             catalog.commit(|record| record.hold.clone_from(&hold))?;
             catalog.note(verb.name(), serde_json::json!({"reason": hold}));
         }

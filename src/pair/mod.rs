@@ -4,19 +4,23 @@
 //! and asks the verb table. Then it makes a plan, carries it out through the volume, and commits.
 
 mod adopt;
+mod beside;
 mod checks;
 mod close;
 mod create;
 mod detach;
 mod establish;
+mod heal;
 mod hold;
-mod identity;
+mod job;
 mod list;
 mod open;
 mod pending;
 mod plan;
+mod provenance;
 mod receipt;
 mod refresh;
+mod repair;
 mod report;
 mod restore;
 mod restore_to;
@@ -28,16 +32,18 @@ mod status;
 mod verify;
 mod views;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use adopt::AdoptOptions;
 pub use create::CreateOptions;
 pub use establish::EstablishOptions;
+pub use job::RestoreJob;
 pub use list::list_pairs;
 pub use open::OpenOptions;
 pub use plan::Plan;
+pub use provenance::ProvenanceRun;
 pub use refresh::RefreshOptions;
 pub use report::*;
 pub use restore::RestoreOptions;
@@ -50,7 +56,7 @@ use crate::area::Host;
 use crate::catalog::Record;
 use crate::error::{Error, Result};
 use crate::state::{ACCEPTABLE, Refusal, Situation, Verb, check_guards, check_state, legal_verbs};
-use crate::volume::Volume;
+use crate::volume::{Leg, Volume};
 
 /// Longest label or reason of a hold, in bytes.
 const TEXT_BYTES_MAX: usize = 1000;
@@ -58,16 +64,14 @@ const TEXT_BYTES_MAX: usize = 1000;
 /// An open pair. All methods may be called from several threads; verbs take turns.
 #[derive(Debug)]
 pub struct Pair {
-    volume: Volume,
-    source_path: PathBuf,
-    mirror_path: PathBuf,
-    folder: PathBuf,
+    volume: Arc<Volume>,
+    leg: Arc<Leg>,
     process: u32,
     closed: AtomicBool,
     activity: Mutex<&'static str>,
     verbs: Mutex<()>,
-    /// Commits of the catalog that this object found when it was opened.
-    first_sequence: u64,
+    /// A restore that copies in the background.
+    job: Mutex<Option<Arc<RestoreJob>>>,
 }
 
 /// A verb that runs; other verbs wait until it is dropped.
@@ -85,17 +89,17 @@ impl Drop for Entered<'_> {
 impl Pair {
     /// Where the source is.
     pub fn source_path(&self) -> &Path {
-        &self.source_path
+        self.volume.source_path()
     }
 
     /// Where the mirror is.
     pub fn mirror_path(&self) -> &Path {
-        &self.mirror_path
+        self.leg.mirror_path()
     }
 
     /// Where the catalog is.
     pub fn catalog_folder(&self) -> &Path {
-        &self.folder
+        self.leg.folder()
     }
 
     /// The controller: reads, writes and flushes go through it.
@@ -138,8 +142,9 @@ impl Pair {
     /// Waits for its turn, looks at both files, and asks the verb table. `restart`: a restore may begin anew.
     fn enter(&self, verb: Verb, activity: &'static str, restart: bool) -> Result<Entered<'_>> {
         let turn = self.turn()?;
+        self.refuse_beside(verb)?;
         self.revisit()?;
-        let catalog = self.volume.catalog();
+        let catalog = self.leg.catalog();
         let record = catalog.record();
         if !check_state(verb, record.state, &record.conditions, restart) {
             return Err(Error::State {
@@ -158,14 +163,14 @@ impl Pair {
         check_accept(accept)?;
         let source_length =
             self.volume.source().ok().map(|source| source.reader().length()).transpose()?;
-        let catalog = self.volume.catalog();
+        let catalog = self.leg.catalog();
         let record = catalog.record();
         let shrunk = source_length.is_some_and(|length| length < record.length / 2);
         let now = situation(record, shrunk);
         check_guards(verb, now, accept).map_err(|refusal| match refusal {
             Refusal::Held(reason) => Error::Held { verb: verb.name(), reason },
             Refusal::Skewed => {
-                Error::MirrorSkewed { path: self.mirror_path.clone(), verb: verb.name() }
+                Error::MirrorSkewed { path: self.mirror_path().to_path_buf(), verb: verb.name() }
             }
             Refusal::Conditions(conditions) => Error::Protected { verb: verb.name(), conditions },
         })
@@ -173,7 +178,7 @@ impl Pair {
 
     /// What a cancelled verb says: the state it left and what to call next.
     fn cancelled(&self, next: &str) -> Error {
-        let catalog = self.volume.catalog();
+        let catalog = self.leg.catalog();
         let record = catalog.record();
         Error::Cancelled {
             state: described(record.state.name(), &record.conditions.names()),

@@ -1,83 +1,146 @@
-//! The pending set of a restore: begun before the source changes, worked off, ended. `restore` and `resume_restore`
-//! share it.
+//! The pending set of a restore: begun before the source changes, worked off, ended. `restore`, `start_restore` and
+//! `resume_restore` share it.
 
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use super::Pair;
+use super::provenance::Provenance;
 use super::receipt::{Before, Done};
 use super::report::Receipt;
 use crate::area::{Kind, Order};
 use crate::bitmap::Bitmap;
-use crate::catalog::{MapKind, MapRef, PendingRecord};
+use crate::catalog::{Epoch, MapKind, MapRef, PendingRecord, RestoredRecord, Scope};
 use crate::engine::{Control, CopyPlan, CopyStats};
 use crate::error::{Error, Result};
-use crate::state::Condition;
-use crate::units::Extent;
-use crate::volume::{Restoring, Source};
+use crate::state::{Condition, Mode};
+use crate::volume::{Beginning, Pace, Restoring, Source};
+
+/// A restore that has begun: what is left of it, and the plan that it follows.
+pub(super) struct Begun {
+    pub(super) source: Arc<Source>,
+    pub(super) restore: Arc<Restoring>,
+    pub(super) plan: CopyPlan,
+    pub(super) before: Before,
+    pub(super) resumed: bool,
+}
 
 impl Pair {
-    /// The pending set is durable before the first byte of the source changes.
+    /// The pending set is durable before the first byte of the source changes, and the restore has taken effect when
+    /// this returns. `epoch`: all that the source's sessions wrote up to it is looked at.
     pub(super) fn begin_pending(
         &self,
         source: &Arc<Source>,
-        plan: &CopyPlan,
-        ranges: Option<Vec<Extent>>,
-    ) -> Result<Arc<Restoring>> {
-        let size = self.volume.block_size();
-        let length = self.volume.catalog().record().length;
+        plan: CopyPlan,
+        scope: Scope,
+        epoch: Option<u64>,
+    ) -> Result<(Arc<Restoring>, CopyPlan)> {
+        let size = self.leg.block_size();
+        let length = self.leg.catalog().record().length;
         let pending = Bitmap::touching(&plan.extents, size, size.count(length));
-        self.volume.dirty().make_room(size.count(length));
-        self.volume.dirty().add(&pending);
+        self.leg.dirty().make_room(size.count(length));
         if self.host().keeps(Order::SourceSyncedBeforePending) {
-            // What is not pending is taken for restored after a crash, so it must be durable too.
-            self.volume.sync_source(false)?;
+            // What is not pending is taken for restored after a crash, so it must be durable too, or be pending.
+            match self.leg.mode() {
+                Mode::Exclusive => self.add_unsynced(&pending, &scope),
+                Mode::Shared => self.volume.sync_source(false)?,
+            }
         }
-        let resize = length_to_set(source, ranges.as_deref(), length)?;
+        self.leg.dirty().add(&pending);
+        let resize = length_to_set(source, &scope, length)?;
+        let changed = pending.extents(size, length);
+        let begin = Beginning {
+            id: Uuid::new_v4(),
+            mirror: self.volume.frozen_mirror(&self.leg).ok_or(Error::Closed)?,
+            seal: self.leg.seal()?,
+            block_size: size,
+            length,
+            scope,
+            resize,
+            planned: pending.snapshot(),
+            app_written: Bitmap::new(pending.blocks()),
+            pending,
+        };
+        self.volume.tell_others(&self.leg, &changed, resize)?;
         let stamp = source.stamp()?;
         if self.host().keeps(Order::PendingBeforeSourceBytes) {
-            let dirty = self.volume.dirty();
-            self.volume.catalog().commit_with(
-                &[(MapKind::Pending, &pending), (MapKind::Dirty, dirty)],
-                |record| {
-                    record.pending = Some(PendingRecord {
-                        map: MapRef::default(),
-                        ranges: ranges.clone(),
-                        resize,
-                        source: stamp,
-                        reason: plan.reason,
-                        method: plan.method,
-                    });
-                    record.conditions.set(Condition::RestorePending);
-                },
+            let record = PendingRecord {
+                id: begin.id,
+                map: MapRef::default(),
+                scope: begin.scope.clone(),
+                resize,
+                source: stamp,
+                reason: plan.reason,
+                method: plan.method,
+            };
+            self.commit_pending(
+                [&begin.pending, &begin.planned, &begin.app_written],
+                record,
+                epoch,
             )?;
         }
-        let mirror = self.volume.frozen_mirror().ok_or(Error::Closed)?;
-        let seal = self.volume.seal()?;
-        let restore = Arc::new(Restoring::new(mirror, seal, size, length, ranges, resize, pending));
-        self.volume.begin_restore(Arc::clone(source), Some(Arc::clone(&restore)));
-        Ok(restore)
+        let restore = Arc::new(Restoring::new(begin));
+        if self.volume.begin_restore(&self.leg, Arc::clone(source), &restore) {
+            // Something was written in between. It is durable as pending too before the caller is told.
+            let layers = [restore.pending(), restore.planned(), restore.app_written()];
+            self.leg.catalog().commit_with(&[(MapKind::Restore, &layers)], |_| {})?;
+        }
+        let plan = CopyPlan { extents: restore.pending_extents(), ..plan };
+        Ok((restore, plan))
+    }
+
+    fn commit_pending(
+        &self,
+        layers: [&Bitmap; 3],
+        pending: PendingRecord,
+        epoch: Option<u64>,
+    ) -> Result<()> {
+        self.leg.catalog().commit_with(
+            &[(MapKind::Restore, &layers), (MapKind::Dirty, &[self.leg.dirty()])],
+            |record| {
+                record.pending = Some(pending);
+                record.restored = None;
+                record.conditions.set(Condition::RestorePending);
+                if let Some(current) = epoch {
+                    record.epoch = Epoch { current, next: None };
+                }
+            },
+        )
+    }
+
+    /// Blocks that were written and not flushed: after a crash nobody could tell what they hold.
+    fn add_unsynced(&self, pending: &Bitmap, scope: &Scope) {
+        let unsynced = self.volume.unsynced_blocks(&self.leg, pending.blocks());
+        match scope {
+            Scope::Whole => pending.add(&unsynced),
+            Scope::Blocks => {}
+            Scope::Ranges(ranges) => {
+                for extent in ranges {
+                    let touched = self.leg.block_size().touching(*extent);
+                    unsynced.runs_within(touched).into_iter().for_each(|run| pending.set(run));
+                }
+            }
+        }
     }
 
     pub(super) fn copy_pending(
         &self,
-        restore: &Restoring,
-        plan: &CopyPlan,
+        begun: &Begun,
+        pace: Pace,
         control: &Control,
     ) -> Result<CopyStats> {
         self.volume.apply_resize()?;
-        self.volume.copy_back(restore, plan, control)
+        self.volume.copy_back(&self.leg, &begun.restore, &begun.plan, pace, control)
     }
 
     /// Commits how it ended, and writes the receipt.
     pub(super) fn finish_restore(
         &self,
-        source: &Source,
-        restore: &Restoring,
-        plan: &CopyPlan,
+        begun: &Begun,
         outcome: Result<CopyStats>,
-        before: &Before,
-        resumed: bool,
     ) -> Result<Receipt> {
+        let (source, restore) = (&begun.source, &begun.restore);
         let stats = match outcome {
             Ok(stats) if stats.cancelled && !restore.pending().is_empty() => {
                 return Err(self.cancelled(
@@ -86,7 +149,7 @@ impl Pair {
             }
             Err(error) => {
                 return Err(match &error {
-                    Error::Io { path, .. } if *path == self.source_path => {
+                    Error::Io { path, .. } if path == self.source_path() => {
                         self.volume.source_sync_failed(error, true)
                     }
                     _ => error,
@@ -98,35 +161,49 @@ impl Pair {
             self.volume.sync_source(true)?;
         }
         let complete = restore.pending().is_empty();
+        let provenance = Provenance::of(restore, self.leg.block_size());
         self.commit_restored(source, restore, complete)?;
         let unrestored = restore.take_unrestored();
         for (extent, error) in &unrestored {
             log::error!(target: "splitmirror.pair", "not restored, {extent:?}: {error}");
         }
         let done = Done {
-            plan,
+            plan: &begun.plan,
             stats,
             to: None,
-            blocks_app_written: restore.app_written().count(),
+            restore: Some((restore.id(), provenance)),
             length_after: source.reader().length()?,
-            suspected: source.tracker().doubt().is_some(),
+            suspected: self.leg.doubt(source).is_some(),
             unrestored: unrestored.into_iter().map(|(extent, _)| extent).collect(),
             complete,
-            resumed,
+            resumed: begun.resumed,
         };
-        self.receipt(before, done)
+        self.receipt(&begun.before, done)
     }
 
     fn commit_restored(&self, source: &Source, restore: &Restoring, complete: bool) -> Result<()> {
         let whole = restore.target_length().is_some();
-        let doubt = source.tracker().doubt();
-        let (path, kind) = (self.source_path.as_path().into(), source.reader().kind());
-        let mut catalog = self.volume.catalog();
-        catalog.commit_with(&[(MapKind::Dirty, self.volume.dirty())], |record| {
+        let doubt = self.leg.doubt(source);
+        let (path, kind) = (self.source_path().into(), source.reader().kind());
+        let at_ns = self.host().now_ns();
+        let dirty = [self.leg.dirty()];
+        let layers = [restore.pending(), restore.planned(), restore.app_written()];
+        let mut maps: Vec<(MapKind, &[&Bitmap])> = vec![(MapKind::Dirty, &dirty)];
+        if complete {
+            maps.push((MapKind::Restore, &layers));
+            self.leg.set_recovered(self.leg.is_recovered() && !whole);
+        }
+        self.leg.catalog().commit_with(&maps, |record| {
             if !complete {
                 return;
             }
             record.pending = None;
+            record.restored = Some(RestoredRecord {
+                id: restore.id(),
+                generation: record.generation,
+                map: MapRef::default(),
+                at_ns,
+            });
             record.conditions.clear(Condition::RestorePending);
             record.source.path = path;
             record.source.kind = kind;
@@ -139,9 +216,8 @@ impl Pair {
                 }
             }
         })?;
-        drop(catalog);
         if complete {
-            self.volume.end_restore();
+            self.volume.end_restore(&self.leg);
         }
         Ok(())
     }
@@ -149,14 +225,15 @@ impl Pair {
 
 /// The length that the source has still to get: that of the mirror, or, when only ranges are restored, enough to hold
 /// them.
-fn length_to_set(source: &Source, ranges: Option<&[Extent]>, length: u64) -> Result<Option<u64>> {
+fn length_to_set(source: &Source, scope: &Scope, length: u64) -> Result<Option<u64>> {
     if source.reader().kind() == Kind::Device {
         return Ok(None);
     }
     let now = source.reader().length()?;
-    let wanted = match ranges.map(|ranges| ranges.last().map_or(0, |last| last.end())) {
-        None => length,
-        Some(end) => end.max(now),
+    let wanted = match scope {
+        Scope::Whole => length,
+        Scope::Blocks => now,
+        Scope::Ranges(ranges) => ranges.iter().map(|range| range.end()).max().unwrap_or(0).max(now),
     };
     Ok((wanted != now).then_some(wanted))
 }

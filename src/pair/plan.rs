@@ -5,7 +5,7 @@ use super::report::{EXTENTS_MAX, PlanReport, SCHEMA};
 use crate::area::{Kind, Reader};
 use crate::engine::CopyPlan;
 use crate::error::{Error, Result, shown};
-use crate::state::{Condition, Method, Reason, State, Verb};
+use crate::state::{Condition, Method, Mode, Reason, State, Verb};
 use crate::units::{Extent, intersected, merged, total_bytes};
 
 /// A plan that can be carried out as long as nothing has changed since it was made.
@@ -72,7 +72,7 @@ impl Pair {
         if full && ranges.is_some() {
             return Err(Error::argument("full", "full and ranges exclude each other"));
         }
-        let limit = self.volume.catalog().record().length;
+        let limit = self.leg.catalog().record().length;
         ranges.map(|ranges| checked_ranges(ranges, limit)).transpose()
     }
 
@@ -83,12 +83,12 @@ impl Pair {
             Verb::Establish => (
                 source.as_ref().map(|source| source.reader().clone()),
                 Some(mirror),
-                &self.mirror_path,
+                self.mirror_path(),
             ),
             _ => (
                 Some(mirror),
                 source.as_ref().map(|source| source.reader().clone()),
-                &self.source_path,
+                self.source_path(),
             ),
         };
         let space_needed = match &from {
@@ -114,7 +114,7 @@ impl Pair {
             extents_total: extents.len() as u64,
             blocks: extents
                 .iter()
-                .map(|extent| self.volume.block_size().touching(*extent).count)
+                .map(|extent| self.leg.block_size().touching(*extent).count)
                 .sum(),
             bytes: total_bytes(&extents),
             extents: extents.into_iter().take(EXTENTS_MAX).collect(),
@@ -127,8 +127,8 @@ impl Pair {
     }
 
     fn moment(&self) -> (String, u64, u64) {
-        let catalog = self.volume.catalog();
-        (catalog.record().pair_id.to_string(), catalog.sequence(), self.volume.dirty().count())
+        let catalog = self.leg.catalog();
+        (catalog.record().pair_id.to_string(), catalog.sequence(), self.leg.dirty().count())
     }
 
     /// Refuses a plan of another pair or verb, or one made before something changed.
@@ -145,33 +145,34 @@ impl Pair {
             return stale("the pair has changed since it was made");
         }
         let doubt = self.doubt();
-        if plan.made_at.2 != now.2 || (plan.copy.reason == Reason::Bitmap && doubt.is_some()) {
+        if plan.made_at.2 != now.2 || (!plan.copy.covers_all && doubt.is_some()) {
             return stale("the source was written since it was made");
         }
         Ok(())
     }
 
     pub(super) fn has(&self, condition: Condition) -> bool {
-        self.volume.catalog().record().conditions.has(condition)
+        self.leg.catalog().record().conditions.has(condition)
     }
 
     /// Why the marks are not all that differs; `None` when they are. The tracker speaks of writes to the source alone: a
     /// mirror that others changed, and a side that failed, differ where nobody marked.
     pub(super) fn doubt(&self) -> Option<Reason> {
-        let doubt = self.volume.source().ok().and_then(|source| source.tracker().doubt());
-        let catalog = self.volume.catalog();
-        let conditions = &catalog.record().conditions;
-        let unmarked = [Condition::MirrorSkewed, Condition::MirrorFailed, Condition::SourceSuspect];
-        let touched = unmarked.into_iter().any(|condition| conditions.has(condition));
+        let doubt = self.volume.source().ok().and_then(|source| self.leg.doubt(&source));
+        let catalog = self.leg.catalog();
+        let has = |condition| catalog.record().conditions.has(condition);
+        // Where everything goes through the volume, what a failed mirror lacks is marked: it is in the intent log.
+        let failed = has(Condition::MirrorFailed) && self.leg.mode() == Mode::Shared;
+        let touched = failed || has(Condition::MirrorSkewed) || has(Condition::SourceSuspect);
         doubt.or(touched.then_some(Reason::Compare))
     }
 
     /// The mirror for reading, in any state.
     pub(super) fn mirror_reader(&self) -> Result<Reader> {
-        match self.volume.look(|phase| phase.side.reader()) {
+        match self.volume.look_at(&self.leg, |side| side.reader()) {
             Some(reader) => Ok(reader),
             None => {
-                Ok(Reader::new(self.host().open(&self.mirror_path, crate::area::Access::Read)?))
+                Ok(Reader::new(self.host().open(self.mirror_path(), crate::area::Access::Read)?))
             }
         }
     }
@@ -181,33 +182,44 @@ impl Pair {
         let source = self.volume.source()?;
         let length = source.reader().length()?;
         // Whole blocks, the last one too: what is appended to it meanwhile is left to the copier.
-        let size = self.volume.block_size();
+        let size = self.leg.block_size();
         let whole = vec![Extent::new(0, size.count(length) * size.bytes())];
-        let state = self.volume.catalog().record().state;
+        let state = self.leg.catalog().record().state;
         let (reason, method) = match (state, self.doubt()) {
             (State::Initialized, _) => (Reason::First, Method::Copy),
             _ if force => (Reason::Forced, Method::Copy),
             // After a failed sync a cache may show what its storage lacks: such a mirror is written anew.
             (_, Some(reason)) if self.has(Condition::MirrorFailed) => (reason, Method::Copy),
             (_, Some(reason)) => (reason, Method::Compare),
-            (_, None) => (Reason::Bitmap, Method::Copy),
+            (_, None) => self.by_marks(),
         };
         let target_length = Some(length);
-        if reason == Reason::Bitmap {
-            let extents = self.volume.dirty().extents(size, size.count(length) * size.bytes());
-            return Ok(CopyPlan { reason, method, extents, target_length });
+        let covers_all = force || state == State::Initialized || self.doubt().is_some();
+        if !covers_all {
+            let extents = self.leg.dirty().extents(size, size.count(length) * size.bytes());
+            return Ok(CopyPlan { reason, method, extents, target_length, covers_all });
         }
-        let plan = CopyPlan { reason, method, extents: whole, target_length };
+        let plan = CopyPlan { reason, method, extents: whole, target_length, covers_all };
         // An existing file that becomes a mirror is emptied first, so its data does not count.
         let target = self.mirror_reader()?;
         let emptied = reason == Reason::First && target.kind() == Kind::File;
         plan.without_common_holes(source.reader(), (!emptied).then_some(&target), size)
     }
 
+    /// The marks are all that may differ. After an unclean close they are more: the logged regions with what was under
+    /// way, of which most was not.
+    fn by_marks(&self) -> (Reason, Method) {
+        match (self.leg.is_recovered(), self.has(Condition::MirrorFailed)) {
+            (true, false) => (Reason::UncleanClose, Method::Compare),
+            (true, true) => (Reason::UncleanClose, Method::Copy),
+            (false, _) => (Reason::Bitmap, Method::Copy),
+        }
+    }
+
     /// Which blocks a restore copies. Nothing is changed by asking.
     pub(super) fn restore_plan(&self, full: bool, ranges: Option<&[Extent]>) -> Result<CopyPlan> {
-        let mirror = self.volume.frozen_mirror().ok_or(Error::Closed)?;
-        let length = self.volume.catalog().record().length;
+        let mirror = self.volume.frozen_mirror(&self.leg).ok_or(Error::Closed)?;
+        let length = self.leg.catalog().record().length;
         let source = self.volume.source().ok();
         let doubt = source.as_ref().map(|_| self.doubt());
         let (reason, method) = match doubt {
@@ -215,21 +227,22 @@ impl Pair {
             None => (Reason::SourceReplaced, Method::Copy),
             Some(Some(reason)) if self.has(Condition::SourceSuspect) => (reason, Method::Copy),
             Some(Some(reason)) => (reason, Method::Compare),
-            Some(None) => (Reason::Bitmap, Method::Copy),
+            Some(None) => self.by_marks(),
         };
-        let size = self.volume.block_size();
+        let covers_all = full || doubt != Some(None);
+        let size = self.leg.block_size();
         let wanted = ranges.map_or_else(|| vec![Extent::new(0, length)], <[Extent]>::to_vec);
         let target_length = ranges.is_none().then_some(length);
-        if reason == Reason::Bitmap {
-            let mut extents = self.volume.dirty().extents(size, length);
+        if !covers_all {
+            let mut extents = self.leg.dirty().extents(size, length);
             if source.is_some_and(|source| source.reader().length().is_ok_and(|now| now > length)) {
                 // A file system may turn the hole that a file is cut in into data.
                 extents.push(size.aligned_out(Extent::new(length.saturating_sub(1), 1), length));
             }
             let extents = intersected(&merged(extents), &wanted);
-            return Ok(CopyPlan { reason, method, extents, target_length });
+            return Ok(CopyPlan { reason, method, extents, target_length, covers_all });
         }
-        let plan = CopyPlan { reason, method, extents: wanted, target_length };
+        let plan = CopyPlan { reason, method, extents: wanted, target_length, covers_all };
         plan.without_common_holes(&mirror, source.as_ref().map(|source| source.reader()), size)
     }
 }

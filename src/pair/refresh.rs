@@ -30,14 +30,14 @@ impl Pair {
             require: options.require,
         };
         let split = self.split_entered(&split, true)?;
-        let catalog = self.volume.catalog();
+        let catalog = self.leg.catalog();
         Ok(RefreshReport { pair: PairNow::of("refresh", catalog.record()), establish, split })
     }
 
     /// What can be known to fall short is refused before the old point is given up.
     fn check_reachable(&self, require: Option<Consistency>) -> Result<()> {
         let source = self.volume.source()?;
-        let shared = self.volume.catalog().record().mode == Mode::Shared;
+        let shared = self.leg.catalog().record().mode == Mode::Shared;
         let (reached, why) = match require {
             Some(Consistency::Application) => (Consistency::Flushed, "no freeze hook was given"),
             Some(_) if shared && !source.tracker().alone() => {

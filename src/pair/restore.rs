@@ -10,15 +10,16 @@ use std::time::Instant;
 
 use super::Pair;
 use super::checks::{Risks, check_space};
+use super::pending::Begun;
 use super::plan::{Plan, space_needed};
 use super::report::Receipt;
 use crate::area::Kind;
-use crate::catalog::SourceRecord;
+use crate::catalog::{Scope, SourceRecord};
 use crate::engine::{Control, CopyPlan};
 use crate::error::{Error, Result};
 use crate::state::{Reason, Verb};
 use crate::units::Extent;
-use crate::volume::Source;
+use crate::volume::{Pace, Source};
 
 /// How to restore.
 #[derive(Debug, Clone, Default)]
@@ -68,7 +69,7 @@ impl Pair {
     ) -> Result<()> {
         match self.check_guards(verb, accept) {
             Err(error @ Error::MirrorSkewed { .. }) => {
-                let sealed = self.volume.seal()?.is_some();
+                let sealed = self.leg.seal()?.is_some();
                 if sealed && self.scrub_entered(control)?.intact {
                     self.check_guards(verb, accept)
                 } else {
@@ -85,40 +86,48 @@ impl Pair {
         begun: Instant,
         control: &Control,
     ) -> Result<Receipt> {
+        let begun = self.begin_source(options, begun)?;
+        let outcome = self.copy_pending(&begun, Pace::Eager, control);
+        self.finish_restore(&begun, outcome)
+    }
+
+    /// Everything up to the instant from which on the source is seen as restored.
+    pub(super) fn begin_source(&self, options: &RestoreOptions, begun: Instant) -> Result<Begun> {
         self.check_source_free(Risks {
             while_in_use: options.while_in_use,
             ignore_sidecars: options.ignore_sidecars,
         })?;
-        let (plan, ranges) = self.planned_restore(options)?;
+        let (plan, scope) = self.planned_restore(options)?;
         let before = self.before(begun)?;
         self.check_target(&plan)?;
         let source = self.source_or_new()?;
         source.writer()?;
-        let plan = self.anchored(&source, plan, ranges.as_deref())?;
-        let restore = self.begin_pending(&source, &plan, ranges)?;
-        let outcome = self.copy_pending(&restore, &plan, control);
-        self.finish_restore(&source, &restore, &plan, outcome, &before, false)
+        let (plan, epoch) = self.anchored(&source, plan, &scope)?;
+        let start = self.start_restoring(Verb::Restore)?;
+        let (restore, plan) = self.begin_pending(&source, plan, scope, epoch)?;
+        drop(start);
+        Ok(Begun { source, restore, plan, before, resumed: false })
     }
 
     /// The plan that the caller gave, or the one that is right now.
-    fn planned_restore(&self, options: &RestoreOptions) -> Result<(CopyPlan, Option<Vec<Extent>>)> {
+    fn planned_restore(&self, options: &RestoreOptions) -> Result<(CopyPlan, Scope)> {
         match &options.plan {
             Some(_) if options.full || options.ranges.is_some() => {
                 Err(Error::argument("plan", "a plan excludes full and ranges: it has its own"))
             }
             Some(plan) => {
                 self.check_plan(plan, Verb::Restore)?;
-                Ok((plan.copy.clone(), plan.ranges.clone()))
+                Ok((plan.copy.clone(), scope_of(plan.ranges.clone())))
             }
             None => {
                 let ranges = self.restore_ranges(options.full, options.ranges.as_deref())?;
-                Ok((self.restore_plan(options.full, ranges.as_deref())?, ranges))
+                Ok((self.restore_plan(options.full, ranges.as_deref())?, scope_of(ranges)))
             }
         }
     }
 
-    fn check_target(&self, plan: &CopyPlan) -> Result<()> {
-        let mirror = self.volume.frozen_mirror().ok_or(Error::Closed)?;
+    pub(super) fn check_target(&self, plan: &CopyPlan) -> Result<()> {
+        let mirror = self.volume.frozen_mirror(&self.leg).ok_or(Error::Closed)?;
         let source = self.volume.source().ok();
         let (kind, needed) = match &source {
             Some(source) => (source.reader().kind(), plan.target_length.unwrap_or(0)),
@@ -127,7 +136,7 @@ impl Pair {
         match (kind, &source) {
             (Kind::Device, Some(source)) if source.reader().length()? < needed => {
                 Err(Error::TooSmall {
-                    path: self.source_path.clone(),
+                    path: self.source_path().to_path_buf(),
                     length: source.reader().length()?,
                     needed,
                 })
@@ -137,7 +146,7 @@ impl Pair {
                 let reader = source.as_ref().map(|source| source.reader());
                 check_space(
                     self.host(),
-                    &self.source_path,
+                    self.source_path(),
                     space_needed(&mirror, reader, &plan.extents)?,
                 )
             }
@@ -149,38 +158,43 @@ impl Pair {
         if let Ok(source) = self.volume.source() {
             return Ok(source);
         }
-        let SourceRecord { kind, ownership, .. } = self.volume.catalog().record().source.clone();
+        let SourceRecord { kind, ownership, .. } = self.leg.catalog().record().source.clone();
         if kind == Kind::Device {
-            return Err(Error::NotFound { path: self.source_path.clone() });
+            return Err(Error::NotFound { path: self.source_path().to_path_buf() });
         }
-        drop(self.host().create(&self.source_path, Some(ownership))?);
-        self.host().sync_folder(self.source_path.parent().unwrap_or(&self.source_path))?;
-        let mode = self.volume.catalog().record().mode;
-        let source = Source::open(self.host(), &self.source_path, mode, |_| {
-            Ok(Some(Reason::SourceReplaced))
-        })?;
-        let source = Arc::new(source);
-        self.volume.set_source(Some(Arc::clone(&source)));
+        drop(self.host().create(self.source_path(), Some(ownership))?);
+        self.host().sync_folder(self.source_path().parent().unwrap_or(self.source_path()))?;
+        let source = Arc::new(Source::open(self.host(), self.source_path(), self.leg.mode())?);
+        self.volume.replace_source(Some(Arc::clone(&source)))?;
+        for leg in self.volume.legs() {
+            leg.belief().lose_anew(Reason::SourceReplaced);
+        }
         Ok(source)
     }
 
-    /// When all of the source is looked at, the tracking begins anew here: before the look.
+    /// When all of the source is looked at, the tracking begins anew here: before the look. The epoch up to which all
+    /// sessions are seen then.
     fn anchored(
         &self,
         source: &Source,
         plan: CopyPlan,
-        ranges: Option<&[Extent]>,
-    ) -> Result<CopyPlan> {
+        scope: &Scope,
+    ) -> Result<(CopyPlan, Option<u64>)> {
         self.volume.ensure_session()?;
-        self.volume.tag_source()?;
-        if plan.reason == Reason::Bitmap || ranges.is_some() {
-            return Ok(plan);
+        self.volume.tag_source(&self.leg)?;
+        if !plan.covers_all || !matches!(scope, Scope::Whole) {
+            return Ok((plan, None));
         }
-        self.volume.begin_tracking(source);
+        let epoch = self.volume.own_epoch(&self.leg)?;
+        self.volume.begin_tracking(&self.leg, source);
         // The tracker has just forgotten why; what is to be looked at is the same: everything.
         let again = self
             .restore_plan(true, None)
-            .inspect_err(|_| source.tracker().lose(Reason::Compare))?;
-        Ok(CopyPlan { reason: plan.reason, method: plan.method, ..again })
+            .inspect_err(|_| self.leg.belief().lose(Reason::Compare))?;
+        Ok((CopyPlan { reason: plan.reason, method: plan.method, ..again }, epoch))
     }
+}
+
+fn scope_of(ranges: Option<Vec<Extent>>) -> Scope {
+    ranges.map_or(Scope::Whole, Scope::Ranges)
 }

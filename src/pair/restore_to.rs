@@ -4,29 +4,32 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use super::checks::{check_different, check_space};
-use super::create::tag_of;
+use super::checks::check_space;
 use super::plan::space_needed;
 use super::receipt::Done;
 use super::report::Receipt;
 use super::{Pair, RestoreOptions};
-use crate::area::{Access, Kind, Writer};
-use crate::engine::{BlockCheck, Claim, Control, CopyPlan, CopyStats, Steps, Transfer, transfer};
+use crate::area::{Access, Kind, Reader, Writer, check_different};
+use crate::catalog::Seal;
+use crate::engine::{
+    BlockCheck, Claim, Control, CopyPlan, CopyStats, Held, PIECE_BYTES, Steps, Transfer, transfer,
+};
 use crate::error::{Error, Result};
 use crate::state::{Method, Reason};
-use crate::units::Extent;
+use crate::units::{BlockSize, Extent};
+use crate::volume::tag_of;
 
-/// Nobody else writes the scratch file: every piece is claimed whole.
-struct Scratch<'a> {
+/// Nobody else writes the target: every piece is claimed whole.
+struct Alone<'a> {
     lock: Mutex<()>,
     check: Option<BlockCheck<'a>>,
 }
 
-impl Steps for Scratch<'_> {
+impl Steps for Alone<'_> {
     fn claim(&self, piece: Extent) -> Claim<'_> {
         Claim {
             extents: vec![piece],
-            guard: self.lock.lock().unwrap_or_else(PoisonError::into_inner),
+            guard: Held::One(self.lock.lock().unwrap_or_else(PoisonError::into_inner)),
         }
     }
 
@@ -55,7 +58,7 @@ impl Pair {
             return Err(Error::argument("plan", "a plan is for the source; it excludes to="));
         }
         let path = self.host().absolute(to)?;
-        if path.parent() == Some(self.folder.as_path()) {
+        if path.parent() == Some(self.catalog_folder()) {
             return Err(Error::argument("to", "it lies in the catalog of the pair"));
         }
         let made = self.check_scratch(&path, options.overwrite)?;
@@ -69,7 +72,7 @@ impl Pair {
                     plan: &plan,
                     stats,
                     to: Some(&path),
-                    blocks_app_written: 0,
+                    restore: None,
                     length_after,
                     suspected: false,
                     unrestored: Vec::new(),
@@ -91,7 +94,7 @@ impl Pair {
     /// Whether the file is to be made.
     fn check_scratch(&self, path: &Path, overwrite: bool) -> Result<bool> {
         let Some(found) = self.host().find(path)? else { return Ok(true) };
-        for own in [&self.source_path, &self.mirror_path] {
+        for own in [self.source_path(), self.mirror_path()] {
             if let Some(own) = self.host().find(own)? {
                 check_different(&own, &found, path)?;
             }
@@ -117,15 +120,16 @@ impl Pair {
         ranges: Option<Vec<Extent>>,
         control: &Control,
     ) -> Result<(CopyPlan, CopyStats)> {
-        let mirror = self.volume.frozen_mirror().ok_or(Error::Closed)?;
-        let length = self.volume.catalog().record().length;
-        let size = self.volume.block_size();
+        let mirror = self.volume.frozen_mirror(&self.leg).ok_or(Error::Closed)?;
+        let length = self.leg.catalog().record().length;
+        let size = self.leg.block_size();
         let wanted = ranges.unwrap_or_else(|| vec![Extent::new(0, length)]);
         let plan = CopyPlan {
             reason: Reason::First,
             method: Method::Copy,
             extents: wanted,
             target_length: Some(length),
+            covers_all: true,
         };
         let medium = if make {
             self.host().create(path, None)?
@@ -141,24 +145,37 @@ impl Pair {
             target.set_length(0)?;
         }
         target.set_length(length)?;
-        let seal = self.volume.seal()?;
+        let seal = self.leg.seal()?;
+        let stats = self.copy_alone(&mirror, &target, &plan, size, seal.as_deref(), control)?;
+        target.sync_all()?;
+        self.host().sync_folder(path.parent().unwrap_or(path))?;
+        Ok((plan, stats))
+    }
+    /// Copies to a file that nobody else writes, each block checked against a seal where there is one.
+    pub(super) fn copy_alone(
+        &self,
+        from: &Reader,
+        to: &Writer,
+        plan: &CopyPlan,
+        block_size: BlockSize,
+        seal: Option<&Seal>,
+        control: &Control,
+    ) -> Result<CopyStats> {
         let check = |block: u64, content: &[u8]| {
-            seal.as_ref().map_or(Ok(()), |seal| seal.check(mirror.path(), block, content))
+            seal.map_or(Ok(()), |seal| seal.check(from.path(), block, content))
         };
-        let steps = Scratch { lock: Mutex::new(()), check: seal.is_some().then_some(&check as _) };
+        let steps = Alone { lock: Mutex::new(()), check: seal.is_some().then_some(&check as _) };
         let job = Transfer {
-            from: &mirror,
-            to: &target,
-            plan: &plan,
-            block_size: size,
+            from,
+            to,
+            plan,
+            block_size,
+            piece_bytes: PIECE_BYTES,
             batch_bytes: u64::MAX,
             sync_batches: true,
             pool: self.volume.pool(),
             control,
         };
-        let stats = transfer(&job, &steps)?;
-        target.sync_all()?;
-        self.host().sync_folder(path.parent().unwrap_or(path))?;
-        Ok((plan, stats))
+        transfer(&job, &steps)
     }
 }

@@ -5,13 +5,14 @@ use std::time::Instant;
 
 use super::Pair;
 use super::checks::Risks;
+use super::pending::Begun;
 use super::report::{AbandonReport, EXTENTS_MAX, PairNow, Receipt};
 use crate::area::Kind;
 use crate::catalog::MapKind;
 use crate::engine::{Control, CopyPlan};
 use crate::error::{Error, Result};
 use crate::state::{Condition, Method, Reason, Verb};
-use crate::volume::Restoring;
+use crate::volume::{Pace, Restoring};
 
 /// How to resume a restore.
 #[derive(Debug, Clone, Default)]
@@ -34,14 +35,20 @@ impl Pair {
             while_in_use: options.while_in_use,
             ignore_sidecars: options.ignore_sidecars,
         })?;
+        let begun = self.begin_resumed(begun)?;
+        let outcome = self.copy_pending(&begun, Pace::Eager, control);
+        self.finish_restore(&begun, outcome)
+    }
+
+    /// What is left of a restore, provided that the source is still the one that it was begun on.
+    pub(super) fn begin_resumed(&self, begun: Instant) -> Result<Begun> {
         let restore = self.pending_restore()?;
         let before = self.before(begun)?;
         let source = self.volume.source()?;
-        let begun_with =
-            self.volume.catalog().record().pending.as_ref().map(|pending| pending.source);
+        let begun_with = self.leg.catalog().record().pending.as_ref().map(|pending| pending.source);
         let is_file = source.reader().kind() == Kind::File;
         let stamp = source.stamp()?;
-        let same = source.tracker().doubt() != Some(Reason::SourceReplaced)
+        let same = self.leg.doubt(&source) != Some(Reason::SourceReplaced)
             && !(is_file && begun_with.is_some_and(|known| !known.same_file(&stamp)));
         if !same {
             return Err(Error::StalePlan {
@@ -52,16 +59,21 @@ impl Pair {
         }
         self.volume.ensure_session()?;
         let plan = self.resumed_plan(&restore);
-        let outcome = self.copy_pending(&restore, &plan, control);
-        self.finish_restore(&source, &restore, &plan, outcome, &before, true)
+        Ok(Begun { source, restore, plan, before, resumed: true })
     }
 
     fn pending_restore(&self) -> Result<Arc<Restoring>> {
-        self.volume.look(|phase| phase.restore.clone()).ok_or(Error::Closed)
+        let restore = self.volume.look(|phase| phase.restore_of(&self.leg).cloned());
+        restore.ok_or_else(|| Error::StalePlan {
+            problem:
+                "the source was being restored from another mirror too when this one was opened: \
+                      restore(restart=True) begins anew, abandon_restore() gives it up"
+                    .into(),
+        })
     }
 
     fn resumed_plan(&self, restore: &Restoring) -> CopyPlan {
-        let catalog = self.volume.catalog();
+        let catalog = self.leg.catalog();
         let pending = catalog.record().pending.as_ref();
         let (reason, method) = pending
             .map_or((Reason::Compare, Method::Compare), |pending| (pending.reason, pending.method));
@@ -72,24 +84,36 @@ impl Pair {
             method,
             extents: restore.pending_extents(),
             target_length: restore.target_length(),
+            covers_all: false,
         }
     }
 
     /// Gives the restore up: the source stays partly restored, and the report lists what was not.
     pub fn abandon_restore(&self) -> Result<AbandonReport> {
         let _entered = self.enter(Verb::AbandonRestore, "idle", false)?;
-        let restore = self.pending_restore()?;
-        let unrestored = restore.pending_extents();
-        self.volume.dirty().add(restore.pending());
-        self.volume.catalog().commit_with(&[(MapKind::Dirty, self.volume.dirty())], |record| {
+        let restore = self.volume.look(|phase| phase.restore_of(&self.leg).cloned());
+        let pending = match &restore {
+            Some(restore) => restore.pending().snapshot(),
+            None => {
+                let layers = self.leg.catalog().load_map(MapKind::Restore)?;
+                layers.and_then(|layers| layers.into_iter().next()).unwrap_or_default()
+            }
+        };
+        let length = self.leg.catalog().record().length;
+        let unrestored = match &restore {
+            Some(restore) => restore.pending_extents(),
+            None => pending.extents(self.leg.block_size(), length),
+        };
+        self.leg.dirty().add(&pending);
+        self.leg.catalog().commit_with(&[(MapKind::Dirty, &[self.leg.dirty()])], |record| {
             record.pending = None;
             record.conditions.clear(Condition::RestorePending);
         })?;
-        self.volume.end_restore();
-        let catalog = self.volume.catalog();
+        self.volume.end_restore(&self.leg);
+        let catalog = self.leg.catalog();
         let report = AbandonReport {
             pair: PairNow::of("abandon", catalog.record()),
-            blocks_unrestored: restore.pending().count(),
+            blocks_unrestored: pending.count(),
             unrestored: unrestored.into_iter().take(EXTENTS_MAX).collect(),
         };
         catalog.note("abandon-restore", serde_json::to_value(&report).unwrap_or_default());

@@ -20,7 +20,7 @@ impl Pair {
         let found = self.digested(control, "seal() begins anew")?;
         let root = found.root();
         let blocks = found.digests.len() as u64;
-        let mut catalog = self.volume.catalog();
+        let mut catalog = self.leg.catalog();
         // An interruption between the two leaves a root that the new file does not have only if the mirror was
         // changed, for the digests of unchanged bytes are the same.
         catalog.write_seal(&found)?;
@@ -40,7 +40,7 @@ impl Pair {
         };
         catalog.note("seal", serde_json::to_value(&report).unwrap_or_default());
         drop(catalog);
-        self.volume.forget_seal();
+        self.leg.forget_seal();
         Ok(report)
     }
 
@@ -52,14 +52,14 @@ impl Pair {
 
     pub(super) fn scrub_entered(&self, control: &Control) -> Result<ScrubReport> {
         let begun = Instant::now();
-        let seal = self.volume.seal()?.ok_or(Error::NotSealed)?;
-        let stamp = self.volume.frozen_mirror().ok_or(Error::Closed)?.stamp()?;
-        let mirror = self.volume.frozen_mirror().ok_or(Error::Closed)?;
+        let seal = self.leg.seal()?.ok_or(Error::NotSealed)?;
+        let stamp = self.volume.frozen_mirror(&self.leg).ok_or(Error::Closed)?.stamp()?;
+        let mirror = self.volume.frozen_mirror(&self.leg).ok_or(Error::Closed)?;
         let bad = broken_blocks(&mirror, &seal, self.volume.pool(), control)?
             .ok_or_else(|| self.cancelled("scrub() begins anew"))?;
         let blocks_bad = bad.len() as u64;
         let intact = bad.is_empty();
-        let mut catalog = self.volume.catalog();
+        let mut catalog = self.leg.catalog();
         if intact == catalog.record().conditions.has(Condition::MirrorSkewed) {
             catalog.commit(|record| {
                 if intact {
@@ -87,9 +87,9 @@ impl Pair {
     }
 
     fn digested(&self, control: &Control, next: &str) -> Result<Seal> {
-        let mirror = self.volume.frozen_mirror().ok_or(Error::Closed)?;
-        let length = self.volume.catalog().record().length;
-        let (block_size, pool) = (self.volume.block_size(), self.volume.pool());
+        let mirror = self.volume.frozen_mirror(&self.leg).ok_or(Error::Closed)?;
+        let length = self.leg.catalog().record().length;
+        let (block_size, pool) = (self.leg.block_size(), self.volume.pool());
         match digests(&mirror, length, block_size, pool, control)? {
             Some(digests) => Ok(Seal { block_size, length, digests }),
             None => Err(self.cancelled(next)),

@@ -9,7 +9,7 @@ use super::report::{PairNow, SplitReport, seconds};
 use super::{Pair, check_text};
 use crate::catalog::{MapKind, Point};
 use crate::error::{Error, Result};
-use crate::state::{Condition, Consistency, State, Verb};
+use crate::state::{Condition, Consistency, Reason, State, Verb};
 use crate::volume::Taken;
 
 /// How to split.
@@ -37,13 +37,14 @@ impl Pair {
     pub(super) fn split_entered(&self, options: &SplitOptions, fresh: bool) -> Result<SplitReport> {
         let begun = Instant::now();
         let keeps_mirror = options.as_of_last_establish || fresh;
-        let taken = self.volume.take_point(|taken| self.judge(taken, options, keeps_mirror))?;
+        let taken =
+            self.volume.take_point(&self.leg, |taken| self.judge(taken, options, keeps_mirror))?;
         self.finish_split(options, taken, self.promised(&taken), begun)
     }
 
     /// What the point promises, given that the mirror may be older than the source.
     fn promised(&self, taken: &Taken) -> Consistency {
-        let catalog = self.volume.catalog();
+        let catalog = self.leg.catalog();
         let record = catalog.record();
         let written = record.open_for_writing;
         match (taken.doubt, record.established) {
@@ -57,7 +58,7 @@ impl Pair {
     fn judge(&self, taken: &Taken, options: &SplitOptions, keeps_mirror: bool) -> Result<()> {
         if let (Some(reason), false) = (taken.doubt, keeps_mirror) {
             return Err(Error::OutsideWrites {
-                path: self.source_path.clone(),
+                path: self.source_path().to_path_buf(),
                 reason: reason.name().to_owned(),
             });
         }
@@ -85,13 +86,14 @@ impl Pair {
         consistency: Consistency,
         begun: Instant,
     ) -> Result<SplitReport> {
-        let mirror = self.volume.freeze_mirror().map_err(|error| self.split_failed(error))?;
+        let mirror =
+            self.volume.freeze_mirror(&self.leg).map_err(|error| self.split_failed(error))?;
         let stamp = mirror.stamp()?;
         let point =
             Point { label: options.label.clone(), taken_ns: taken.at_ns, consistency, root: None };
         let generation = {
-            let mut catalog = self.volume.catalog();
-            catalog.commit_with(&[(MapKind::Dirty, self.volume.dirty())], |record| {
+            let mut catalog = self.leg.catalog();
+            catalog.commit_with(&[(MapKind::Dirty, &[self.leg.dirty()])], |record| {
                 record.state = State::Split;
                 record.generation += 1;
                 record.point = Some(point);
@@ -100,7 +102,7 @@ impl Pair {
             })?;
             catalog.record().generation
         };
-        let catalog = self.volume.catalog();
+        let catalog = self.leg.catalog();
         let report = SplitReport {
             pair: PairNow::of("split", catalog.record()),
             generation,
@@ -118,13 +120,15 @@ impl Pair {
 
     /// The mirror could not be made durable: what it holds is unknown, and no point was taken.
     fn split_failed(&self, error: Error) -> Error {
-        let committed = self.volume.catalog().commit(|record| {
+        self.leg.belief().lose(Reason::Compare);
+        let committed = self.leg.catalog().commit(|record| {
             record.state = State::Unsynchronized;
             record.conditions.set(Condition::MirrorFailed);
+            record.conditions.set(Condition::TrackerLost);
         });
         if let Err(second) = committed {
             log::error!(target: "splitmirror.pair", "the catalog failed too: {second}");
         }
-        Error::MirrorFailed { path: self.mirror_path.clone(), problem: error.to_string() }
+        Error::MirrorFailed { path: self.mirror_path().to_path_buf(), problem: error.to_string() }
     }
 }

@@ -52,8 +52,10 @@ pub fn status_of(host: &dyn Host, mirror: &Path, catalog: Option<&Path>) -> Resu
     let record = Catalog::peek(host, &folder)?;
     let mut status = status_from(&record, &folder);
     status.owner_pid = Catalog::owner(host, &folder);
-    let pending = Catalog::peek_map(host, &folder, &record, MapKind::Pending)?;
-    status.pending_blocks = pending.map_or(0, |set| set.count());
+    let pending = Catalog::peek_map(host, &folder, &record, MapKind::Restore)?;
+    let pending = pending.filter(|_| record.pending.is_some());
+    status.pending_blocks =
+        pending.and_then(|layers| layers.first().map(|set| set.count())).unwrap_or(0);
     Ok(status)
 }
 
@@ -74,9 +76,9 @@ impl Pair {
         let doubt = self.volume.source().ok().map(|_| self.doubt());
         let pending = self
             .volume
-            .look(|phase| phase.restore.as_ref().map(|restore| restore.pending().count()));
-        let catalog = self.volume.catalog();
-        let mut status = status_from(catalog.record(), &self.folder);
+            .look(|phase| phase.restore_of(&self.leg).map(|restore| restore.pending().count()));
+        let catalog = self.leg.catalog();
+        let mut status = status_from(catalog.record(), self.catalog_folder());
         status.activity = self.activity();
         status.owner_pid = Some(self.process);
         let reason = match doubt {
@@ -86,28 +88,28 @@ impl Pair {
         };
         let believed = reason == Reason::Bitmap;
         status.tracking = Some(Tracking { believed, reason: reason.name() });
-        status.changed_blocks = believed.then(|| self.volume.dirty().count());
+        status.changed_blocks = believed.then(|| self.leg.dirty().count());
         status.pending_blocks = pending.unwrap_or(0);
-        status.source = shown(&self.source_path);
+        status.source = shown(self.source_path());
         Ok(status)
     }
 
     /// All that happened to the pair, oldest first.
     pub fn history(&self) -> Result<Vec<Event>> {
         self.check_usable()?;
-        Catalog::history(self.host(), &self.folder)
+        Catalog::history(self.host(), self.catalog_folder())
     }
 
     /// The record as it was last committed, for light questions.
     pub fn record(&self) -> Record {
-        self.volume.catalog().record().clone()
+        self.leg.catalog().record().clone()
     }
 
     /// One byte a block: 0 same, 1 changed since the point, 2 still to be restored, 255 not known.
     pub fn block_map(&self) -> Result<Vec<u8>> {
         self.check_usable()?;
         let doubt = self.volume.source().is_err() || self.doubt().is_some();
-        let blocks = self.volume.block_size().count(self.volume.catalog().record().length);
+        let blocks = self.leg.block_size().count(self.leg.catalog().record().length);
         let mut map = vec![if doubt { 255u8 } else { 0 }; blocks as usize];
         let mut paint = |runs: Vec<crate::units::BlockRun>, value: u8| {
             for run in runs {
@@ -116,10 +118,11 @@ impl Pair {
             }
         };
         if !doubt {
-            paint(self.volume.dirty().runs(), 1);
+            paint(self.leg.dirty().runs(), 1);
         }
-        if let Some(runs) =
-            self.volume.look(|phase| phase.restore.as_ref().map(|restore| restore.pending().runs()))
+        if let Some(runs) = self
+            .volume
+            .look(|phase| phase.restore_of(&self.leg).map(|restore| restore.pending().runs()))
         {
             paint(runs, 2);
         }

@@ -34,10 +34,11 @@ impl Pair {
             method: Method::Compare,
             extents: vec![Extent::new(0, common)],
             target_length: None,
+            covers_all: true,
         };
         let plan =
-            plan.without_common_holes(source.reader(), Some(&mirror), self.volume.block_size())?;
-        let mut differing = self.volume.differences(&mirror, &plan.extents, control)?;
+            plan.without_common_holes(source.reader(), Some(&mirror), self.leg.block_size())?;
+        let mut differing = self.volume.differences(&self.leg, &mirror, &plan.extents, control)?;
         if control.is_cancelled() {
             return Err(self.cancelled("verify() begins anew"));
         }
@@ -45,7 +46,7 @@ impl Pair {
             differing.push(Extent::between(common, source_length.max(mirror_length)));
         }
         if from_medium {
-            self.volume.catalog().commit(|record| {
+            self.leg.catalog().commit(|record| {
                 record.conditions.clear(Condition::SourceSuspect);
             })?;
         }
@@ -56,10 +57,14 @@ impl Pair {
     /// Bytes of the mirror that belong to the pair: a device may be larger.
     fn mirror_content_length(&self, mirror: &Reader) -> Result<u64> {
         let (state, length) = {
-            let catalog = self.volume.catalog();
+            let catalog = self.leg.catalog();
             (catalog.record().state, catalog.record().length)
         };
-        if state == State::Synchronized { self.volume.content_length(mirror) } else { Ok(length) }
+        if state == State::Synchronized {
+            self.volume.content_length(&self.leg, mirror)
+        } else {
+            Ok(length)
+        }
     }
 
     fn verify_report(
@@ -71,8 +76,8 @@ impl Pair {
         (source_length, mirror_length): (u64, u64),
         begun: Instant,
     ) -> Result<VerifyReport> {
-        let size = self.volume.block_size();
-        let seal = self.volume.seal()?;
+        let size = self.leg.block_size();
+        let seal = self.leg.seal()?;
         let mut ranges: Vec<DifferingRange> = Vec::new();
         for extent in &differing {
             for block in extent.pieces(size.bytes()) {
@@ -95,7 +100,7 @@ impl Pair {
                 }
             }
         }
-        let catalog = self.volume.catalog();
+        let catalog = self.leg.catalog();
         let blocks =
             |extents: &[Extent]| extents.iter().map(|extent| size.touching(*extent).count).sum();
         let report = VerifyReport {

@@ -54,8 +54,8 @@ impl Pair {
     /// Maps the split mirror for reading.
     pub fn mirror_view(&self) -> Result<MirrorView> {
         let _entered = self.enter(Verb::OpenMirror, "idle", false)?;
-        let mirror = self.volume.frozen_mirror().ok_or(Error::Closed)?;
-        let length = self.volume.catalog().record().length as usize;
+        let mirror = self.volume.frozen_mirror(&self.leg).ok_or(Error::Closed)?;
+        let length = self.leg.catalog().record().length as usize;
         let (bytes, stamp) = (mirror.view()?, mirror.stamp()?);
         let mirror = (stamp.device, stamp.inode);
         *live().entry(mirror).or_default() += 1;
@@ -65,12 +65,12 @@ impl Pair {
     /// Reads up to `buffer.len()` bytes of the split mirror; fewer only at its end.
     pub fn read_mirror(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
         self.check_usable()?;
-        let Some(mirror) = self.volume.frozen_mirror() else {
+        let Some(mirror) = self.volume.frozen_mirror(&self.leg) else {
             // The table's own words for it.
             self.enter(Verb::OpenMirror, "idle", false)?;
             return Err(Error::Closed);
         };
-        let length = self.volume.catalog().record().length;
+        let length = self.leg.catalog().record().length;
         let room =
             usize::try_from(length.saturating_sub(offset)).unwrap_or(usize::MAX).min(buffer.len());
         mirror.read_at(buffer.get_mut(..room).unwrap_or_default(), offset)
@@ -79,7 +79,7 @@ impl Pair {
     /// Bytes of the source that the mirror holds.
     pub fn mirror_length(&self) -> Result<u64> {
         self.check_usable()?;
-        Ok(self.volume.catalog().record().length)
+        Ok(self.leg.catalog().record().length)
     }
 
     /// Refuses while mappings of the mirror are held.

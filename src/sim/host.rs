@@ -242,6 +242,10 @@ impl Host for SimHost {
         Ok(Path::new("/").join(path))
     }
 
+    fn machine(&self) -> usize {
+        Arc::as_ptr(&self.machine).addr()
+    }
+
     fn keeps(&self, rule: Order) -> bool {
         !self.machine().left_out.contains(&rule)
     }

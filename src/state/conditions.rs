@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::State;
+use super::{Reason, State};
 
 /// One flag. In the order in which they are to be dealt with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -88,6 +88,22 @@ impl Conditions {
     /// Removes one; whether it was there.
     pub fn clear(&mut self, condition: Condition) -> bool {
         self.0.remove(&condition)
+    }
+
+    /// What a doubt means for a pair, as a lasting condition.
+    pub fn note(&mut self, state: State, doubt: Option<Reason>) {
+        if state == State::Initialized {
+            return;
+        }
+        match doubt {
+            Some(Reason::SourceReplaced) => self.set(Condition::SourceReplaced),
+            Some(Reason::OutsideWrites | Reason::MissedEpoch) => self.set(Condition::OutsideWrites),
+            Some(Reason::UncleanClose | Reason::Rebooted | Reason::Compare) => {
+                self.set(Condition::TrackerLost)
+            }
+            // Nobody can tell at the moment; that is shown as such, and is no lasting condition.
+            _ => false,
+        };
     }
 
     /// Whether it is set.

@@ -26,6 +26,8 @@ pub enum Reason {
     OutsideWrites,
     /// The source is another file than the one that was mirrored.
     SourceReplaced,
+    /// What the application wrote during a restore is to be restored too.
+    AppWritten,
 }
 
 impl Reason {
@@ -42,6 +44,7 @@ impl Reason {
             Self::UncleanClose => "unclean-close",
             Self::OutsideWrites => "outside-writes",
             Self::SourceReplaced => "source-replaced",
+            Self::AppWritten => "app-written",
         }
     }
 }

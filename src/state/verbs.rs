@@ -7,6 +7,7 @@
 //! | restore, seal, scrub, hold, release, reading the mirror | no | no | no | yes |
 //! | resume_restore, abandon_restore | no | no | no | with `restore-pending` |
 //! | verify, plan_restore | no | yes | yes | yes (`plan_restore`: split only) |
+//! | repair | yes | yes | yes | discards the point |
 //! | detach | yes | yes | yes | not with `restore-pending` or a hold |
 
 use super::{Condition, Conditions, State};
@@ -30,10 +31,11 @@ pub enum Verb {
     Release,
     Detach,
     OpenMirror,
+    Repair,
 }
 
 impl Verb {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Establish,
         Self::Split,
         Self::Refresh,
@@ -49,6 +51,7 @@ impl Verb {
         Self::Release,
         Self::Detach,
         Self::OpenMirror,
+        Self::Repair,
     ];
 
     /// The name of the method.
@@ -69,12 +72,13 @@ impl Verb {
             Self::Release => "release",
             Self::Detach => "detach",
             Self::OpenMirror => "open_mirror",
+            Self::Repair => "repair",
         }
     }
 
     const fn is_legal(self, state: State, restore_pending: bool) -> bool {
         match self {
-            Self::Establish | Self::Refresh | Self::PlanEstablish => true,
+            Self::Establish | Self::Refresh | Self::PlanEstablish | Self::Repair => true,
             Self::Detach => !restore_pending,
             Self::Split => matches!(state, State::Synchronized),
             Self::Restore | Self::PlanRestore => matches!(state, State::Split) && !restore_pending,
@@ -143,7 +147,7 @@ pub fn check_guards(verb: Verb, now: Situation<'_>, accept: &[String]) -> Result
     let replaces_mirror =
         matches!(verb, Verb::Establish | Verb::Refresh) && now.state != State::Initialized;
     if let Some(reason) = now.hold
-        && (replaces_mirror || verb == Verb::Detach)
+        && (replaces_mirror || matches!(verb, Verb::Detach | Verb::Repair))
     {
         return Err(Refusal::Held(reason.to_owned()));
     }
@@ -153,6 +157,9 @@ pub fn check_guards(verb: Verb, now: Situation<'_>, accept: &[String]) -> Result
         return Err(Refusal::Skewed);
     }
     let mut refused = Vec::new();
+    if verb == Verb::Repair && has(Condition::RestorePending) {
+        refused.push(Condition::RestorePending.name().to_owned());
+    }
     if replaces_mirror {
         let guards =
             [Condition::RestorePending, Condition::SourceSuspect, Condition::SourceReplaced];
@@ -192,6 +199,7 @@ mod tests {
             (Verb::Release, "---y"),
             (Verb::OpenMirror, "---y"),
             (Verb::Verify, "-yyy"),
+            (Verb::Repair, "yyyy"),
         ];
         assert_eq!(table.len(), Verb::ALL.len());
         for (verb, row) in table {

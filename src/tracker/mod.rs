@@ -1,6 +1,7 @@
 //! Who else wrote the source? The question that decides whether recorded changes are believed.
 //!
-//! - [`Tracker`] answers while the pair is open: nobody else wrote since the anchor, or why that is not proven.
+//! - [`Tracker`] watches an open source; a mirror's [`Belief`] says whether nobody else wrote since its anchor, or why
+//!   that is not proven.
 //! - [`closed`] answers for the time between a close and the next open, from times and identities.
 //! - [`Tag`] is the mark that the source itself carries: whose source it is and how many write sessions it saw.
 //!
@@ -10,5 +11,5 @@ pub mod closed;
 mod open;
 mod tag;
 
-pub use open::Tracker;
+pub use open::{Belief, Tracker};
 pub use tag::{SourceSeen, Tag};

@@ -3,60 +3,46 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{Phase, Side, Volume};
+use super::{Leg, Side, Volume};
 use crate::area::{Order, Stamp, Writer};
 use crate::bitmap::Bitmap;
 use crate::catalog::MapKind;
-use crate::engine::{Claim, Control, CopyPlan, CopyStats, Steps, Transfer, transfer};
+use crate::engine::{Claim, Control, CopyPlan, CopyStats, PIECE_BYTES, Steps, Transfer, transfer};
 use crate::error::{Error, Result};
 use crate::units::{Extent, intersected};
 
 /// The copier of an establish: blocks leave the dirty set before they are copied, and come back when that fails.
 struct Forward<'a> {
     volume: &'a Volume,
+    leg: &'a Leg,
 }
 
 impl Steps for Forward<'_> {
     fn claim(&self, piece: Extent) -> Claim<'_> {
-        let volume = self.volume;
-        let guard = volume.stripes.lock(piece);
-        let blocks = volume.block_size.touching(piece);
-        let runs = volume.dirty.runs_within(blocks);
-        let marked: Vec<Extent> =
-            runs.iter().map(|run| volume.block_size.extent(*run, u64::MAX)).collect();
-        runs.into_iter().for_each(|run| volume.dirty.clear(run));
+        let guard = self.volume.stripes.lock(piece);
+        let (size, dirty) = (self.leg.block_size(), self.leg.dirty());
+        let runs = dirty.runs_within(size.touching(piece));
+        let marked: Vec<Extent> = runs.iter().map(|run| size.extent(*run, u64::MAX)).collect();
+        runs.into_iter().for_each(|run| dirty.clear(run));
         Claim { extents: intersected(&marked, &[piece]), guard }
     }
 
     fn failed(&self, extent: Extent, error: Error) -> Result<()> {
-        self.volume.dirty.set(self.volume.block_size.touching(extent));
+        self.leg.dirty().set(self.leg.block_size().touching(extent));
         Err(error)
     }
 
     fn durable(&self, extents: &[Extent]) -> Result<()> {
-        let volume = self.volume;
-        let touched = Bitmap::touching(extents, volume.block_size, volume.dirty.blocks());
-        volume.catalog().shrink(MapKind::Dirty, &volume.dirty, &touched)
+        let dirty = self.leg.dirty();
+        let touched = Bitmap::touching(extents, self.leg.block_size(), dirty.blocks());
+        self.leg.catalog().rewrite(MapKind::Dirty, &[dirty], &touched)
     }
 }
 
 impl Volume {
-    /// Takes the writable mirror out of a synchronized volume; from here on writes are marked alone.
-    pub fn take_mirror(&self) -> Option<Writer> {
-        let mut gate = self.close_gate();
-        let source = gate.source.clone();
-        let old = std::mem::replace(
-            &mut *gate,
-            Arc::new(Phase { source, side: Side::Absent, restore: None }),
-        );
-        let writer = old.side.writer().cloned();
-        drop(old);
-        writer.and_then(Arc::into_inner)
-    }
-
     /// The mirror's stamp and length, while it is being written.
-    pub fn mirror_now(&self) -> Result<(Stamp, u64)> {
-        self.look(|phase| match phase.side.writer() {
+    pub fn mirror_now(&self, leg: &Leg) -> Result<(Stamp, u64)> {
+        self.look(|phase| match phase.side(leg).writer() {
             Some(mirror) => Ok((
                 mirror.reader().stamp()?,
                 phase.source.as_ref().map_or(Ok(0), |source| source.reader().length())?,
@@ -65,31 +51,49 @@ impl Volume {
         })
     }
 
-    /// From here on writes are forwarded to what of the mirror is not marked dirty.
-    pub fn begin_synchronizing(&self, mirror: Writer, length: u64) -> Arc<Writer> {
-        let mirror = Arc::new(mirror);
-        let mut gate = self.close_gate();
-        self.dirty.make_room(self.block_size.count(length));
-        self.written_end.store(0, Ordering::Release);
-        let side = Side::Synchronizing(Arc::clone(&mirror));
-        *gate = Arc::new(Phase { source: gate.source.clone(), side, restore: None });
-        mirror
+    /// From here on writes are forwarded to what of the mirror is not marked dirty. A mirror that follows already
+    /// stays the one that it is; else `open` gives it, after its point was given up. What was marked up to here is on
+    /// disk when this returns: only the copier takes marks away then.
+    pub fn begin_synchronizing(
+        &self,
+        leg: &Leg,
+        length: u64,
+        open: impl FnOnce() -> Result<Writer>,
+    ) -> Result<Arc<Writer>> {
+        let held = self.look_at(leg, |side| side.writer().cloned());
+        let mirror = match held {
+            Some(mirror) => mirror,
+            None => Arc::new(open()?),
+        };
+        {
+            let mut gate = self.close_gate();
+            leg.dirty().make_room(leg.block_size().count(length));
+            leg.written_end.store(0, Ordering::Release);
+            gate.put(leg, Side::Synchronizing(Arc::clone(&mirror)));
+        }
+        if let Err(error) = leg.save_marks() {
+            self.stop_synchronizing(leg);
+            return Err(error);
+        }
+        Ok(mirror)
     }
 
     /// Copies what the plan names and what writers mark meanwhile.
     pub fn synchronize(
         &self,
+        leg: &Leg,
         mirror: &Writer,
         plan: &CopyPlan,
         control: &Control,
     ) -> Result<CopyStats> {
         let source = self.source()?;
-        let steps = Forward { volume: self };
+        let steps = Forward { volume: self, leg };
         let job = Transfer {
             from: source.reader(),
             to: mirror,
             plan,
-            block_size: self.block_size,
+            block_size: leg.block_size(),
+            piece_bytes: PIECE_BYTES,
             batch_bytes: self.settings.batch_bytes,
             sync_batches: self.host.keeps(Order::MirrorSyncedBeforeClear),
             pool: &self.pool,
@@ -99,30 +103,32 @@ impl Volume {
     }
 
     /// The copy is complete: both sides get the same length and writes go to both from here.
-    pub fn finish_synchronizing(&self) -> Result<()> {
+    pub fn finish_synchronizing(&self, leg: &Leg) -> Result<()> {
+        if self.host.keeps(Order::MirrorSyncedBeforeSynchronized) {
+            // Most of it outside the gate, for the writers' sake.
+            self.sync_mirror(leg)?;
+        }
         let mut gate = self.close_gate();
         let source = gate.source.clone().ok_or_else(|| self.source_missing())?;
-        if let Side::Synchronizing(mirror) = &gate.side {
-            let length = source.reader().length()?;
-            mirror.set_length(length)?;
-            source.tracker().after_own_write(length);
-            if self.host.keeps(Order::MirrorSyncedBeforeSynchronized) {
-                mirror.sync_all()?;
-            }
-            let side = Side::Synchronized(Arc::clone(mirror));
-            *gate = Arc::new(Phase { source: Some(source), side, restore: None });
-            return Ok(());
+        let Side::Synchronizing(mirror) = gate.side(leg).clone() else {
+            // A write that could not reach it has given it up meanwhile.
+            return Err(Error::MirrorFailed {
+                path: leg.mirror_path().to_path_buf(),
+                problem: "a write to it failed while it was being synchronized".into(),
+            });
+        };
+        let length = source.reader().length()?;
+        mirror.set_length(length)?;
+        source.tracker().after_own_write(length);
+        if self.host.keeps(Order::MirrorSyncedBeforeSynchronized) {
+            mirror.sync_all()?;
         }
-        // A write that could not reach it has given it up meanwhile.
-        Err(Error::MirrorFailed {
-            path: self.catalog().record().mirror.path.0.clone(),
-            problem: "a write to it failed while it was being synchronized".into(),
-        })
+        gate.put(leg, Side::Synchronized(mirror));
+        Ok(())
     }
 
     /// The establish ended before its end: the mirror is let go, writes are marked.
-    pub fn stop_synchronizing(&self) {
-        let mut gate = self.close_gate();
-        *gate = Arc::new(Phase { source: gate.source.clone(), side: Side::Absent, restore: None });
+    pub fn stop_synchronizing(&self, leg: &Leg) {
+        self.close_gate().put(leg, Side::Absent);
     }
 }

@@ -4,97 +4,136 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{Phase, Side, Volume};
+use super::intent::takes_intents;
+use super::{Leg, Side, Source, Volume};
+use crate::area::Writer;
+use crate::catalog::MapKind;
 use crate::error::{Error, Result};
 use crate::state::{Condition, Reason, State};
-use crate::tracker::Tag;
 use crate::units::{Extent, OFFSET_MAX};
 
 impl Volume {
-    /// Gives the mirror up: from here writes go to the source alone and are marked. When the catalog cannot record
-    /// that, the source's epoch is raised past what the catalog knows, so that it cannot believe itself up to date.
-    pub(super) fn mirror_failed(&self, error: Error) -> Result<()> {
-        let mut gate = self.close_gate();
-        if gate.side.writer().is_none() {
-            return Ok(());
+    /// Gives a mirror up: from here writes go to the source alone and are marked. When its catalog cannot record
+    /// that, the source's epoch is raised past what it knows, so that it cannot believe itself up to date.
+    pub(super) fn mirror_failed(&self, leg: &Arc<Leg>, error: Error) -> Result<()> {
+        {
+            let mut gate = self.close_gate();
+            if gate.side(leg).writer().is_none() {
+                return Ok(());
+            }
+            gate.put(leg, Side::Absent);
         }
-        log::error!(target: "splitmirror.volume", "the mirror failed and is given up: {error}");
-        *gate = Arc::new(Phase { source: gate.source.clone(), side: Side::Absent, restore: None });
-        let mut catalog = self.catalog();
-        let committed = catalog.commit(|record| {
+        log::error!(target: "splitmirror.volume", "the mirror {} failed and is given up: {error}", leg.mirror_path().display());
+        // What it got of the writes since its last sync is unknown: of those that are logged, where they are.
+        if takes_intents(leg) {
+            self.mark_logged(leg);
+        } else {
+            leg.belief().lose(Reason::Compare);
+        }
+        let failed = |record: &mut crate::catalog::Record| {
             record.state = State::Unsynchronized;
             record.conditions.set(Condition::MirrorFailed);
-        });
-        let Some(source) = &gate.source else { return Ok(()) };
-        // What the mirror got of the writes since its last sync is unknown.
-        source.tracker().lose(Reason::Compare);
-        if let Err(second) = committed {
-            log::error!(target: "splitmirror.volume", "the catalog failed too: {second}");
-            let epoch = catalog.record().epoch;
-            let beyond = epoch.next.unwrap_or(epoch.current) + 1;
-            source
-                .set_tag(Tag::Source { volume: catalog.record().volume_id, epoch: beyond }, true)?;
-        }
-        catalog.note("mirror-failed", serde_json::json!({"error": error.to_string()}));
-        Ok(())
+        };
+        let committed = leg.catalog().commit_with(&[(MapKind::Dirty, &[leg.dirty()])], failed);
+        let fenced = match committed {
+            Ok(()) => Ok(()),
+            Err(second) => self.catalog_failed(leg, second),
+        };
+        leg.catalog().note("mirror-failed", serde_json::json!({"error": error.to_string()}));
+        fenced
     }
 
-    /// A write of the source failed. Where the storage only has no room for it, the two sides are made equal again and
+    /// A catalog cannot take what must be durable before a write. The write must not fail for that: the mirror is
+    /// given up, and the source's epoch goes on without it, so that it will find that it has missed writes. Only the
+    /// mirror that the source is being restored from is needed for that (its bytes are still the source's).
+    pub(super) fn catalog_failed(&self, leg: &Arc<Leg>, error: Error) -> Result<()> {
+        if self.look(|phase| phase.restore_of(leg).is_some()) {
+            return Err(error);
+        }
+        if !leg.is_logged() {
+            return Ok(());
+        }
+        log::error!(target: "splitmirror.volume", "the catalog of {} failed: {error}", leg.mirror_path().display());
+        self.give_up(leg);
+        let _turn = super::unpoisoned(&self.changing);
+        self.raise_epoch(false)
+    }
+
+    /// Nothing more is written to this mirror or its catalog; this process knows it, and the epoch will tell others.
+    pub(super) fn give_up(&self, leg: &Leg) {
+        leg.set_logged(false);
+        self.close_gate().put_absent_if_written(leg);
+        leg.belief().lose(Reason::MissedEpoch);
+        leg.catalog().assume(|record| {
+            if record.state == State::Synchronized {
+                record.state = State::Unsynchronized;
+            }
+            record.conditions.set(Condition::MirrorFailed);
+        });
+    }
+
+    /// All that the log names may differ in this mirror.
+    pub(super) fn mark_logged(&self, leg: &Leg) {
+        let regions: Vec<u64> = self.intent.log().pages.concat();
+        let bytes = self.intent.region_bytes();
+        for region in regions {
+            let extent = Extent::new(region * bytes, bytes);
+            leg.dirty().set(leg.block_size().touching(extent));
+        }
+    }
+
+    /// A write of the source failed. Where the storage only has no room for it, the sides are made equal again and
     /// all goes on; anything else makes the source suspect.
     pub(super) fn source_failed(&self, extent: Extent, error: Error) -> Error {
-        let path = self
-            .look(|phase| phase.source.as_ref().map(|source| source.reader().path().to_path_buf()));
         let no_room = match &error {
             Error::NoSpace { .. } => true,
             // Beyond what the file system, or a limit of the process, allows.
             Error::Io { errno: libc::EFBIG | libc::EINVAL, .. } => true,
-            Error::Io { path: failed, .. } if path.as_ref() == Some(failed) => false,
+            Error::Io { path, .. } if *path == self.source_path => false,
             // Not an error of the source: a block of the mirror that was needed first, say.
             _ => return error,
         };
         let gate = self.close_gate();
         let Some(source) = gate.source.clone() else { return error };
-        self.dirty.set(self.block_size.touching(extent.intersect(Extent::new(0, OFFSET_MAX))));
         // What arrived before the failure may have made it longer.
         source.tracker().after_own_write(source.reader().length().unwrap_or(0));
-        let equal = match &gate.side {
-            Side::Synchronized(mirror) if no_room => copy_back(&source, mirror, extent).is_ok(),
-            _ => false,
-        };
-        if equal {
-            self.dirty.clear(self.block_size.touching(extent));
+        let mut equal = no_room;
+        for attached in &gate.legs {
+            let (leg, size) = (&attached.leg, attached.leg.block_size());
+            let touched = size.touching(extent.intersect(Extent::new(0, OFFSET_MAX)));
+            leg.dirty().set(touched);
+            if let (Side::Synchronized(mirror), true) = (&attached.side, equal) {
+                equal = copy_back(&source, mirror, extent).is_ok();
+                if equal {
+                    leg.dirty().clear(touched);
+                }
+            }
         }
-        let marked = no_room && !matches!(gate.side, Side::Synchronized(_));
         drop(gate);
-        if equal || marked { error } else { self.suspect(error) }
+        if equal { error } else { self.suspect(error) }
     }
 
-    /// What the source holds is unknown: mirroring freezes at this instant, for the mirror holds the last good bytes.
+    /// What the source holds is unknown: mirroring freezes at this instant, for the mirrors hold the last good bytes.
     fn suspect(&self, error: Error) -> Error {
         let mut gate = self.close_gate();
-        let side = match &gate.side {
-            Side::Synchronized(mirror) => Side::Paused(Arc::clone(mirror)),
-            other => other.clone(),
-        };
-        *gate =
-            Arc::new(Phase { source: gate.source.clone(), side, restore: gate.restore.clone() });
-        let mut catalog = self.catalog();
-        if let Err(second) = catalog.commit(|record| {
-            record.conditions.set(Condition::SourceSuspect);
-        }) {
-            log::error!(target: "splitmirror.volume", "the catalog failed too: {second}");
+        for attached in &mut gate.legs {
+            if let Side::Synchronized(mirror) = &attached.side {
+                attached.side = Side::Paused(Arc::clone(mirror));
+            }
         }
-        catalog.note("source-suspect", serde_json::json!({"error": error.to_string()}));
+        drop(gate);
+        for leg in self.legs() {
+            let mut catalog = leg.catalog();
+            let suspect = |record: &mut crate::catalog::Record| {
+                record.conditions.set(Condition::SourceSuspect);
+            };
+            if let Err(second) = catalog.commit(suspect) {
+                log::error!(target: "splitmirror.volume", "the catalog failed too: {second}");
+                catalog.assume(suspect);
+            }
+            catalog.note("source-suspect", serde_json::json!({"error": error.to_string()}));
+        }
         error
-    }
-
-    /// Puts what the source holds on stable storage; `all`: its times too. The kernel reports a failure once, so
-    /// whoever meets it records it for all: the pair is suspect, and the application's next flush fails.
-    pub fn sync_source(&self, all: bool) -> Result<()> {
-        let source = self.source()?;
-        let writer = source.writer()?;
-        let synced = if all { writer.sync_all() } else { writer.sync() };
-        synced.map_err(|error| self.source_sync_failed(error, true))
     }
 
     /// A sync of the source failed. `silent`: the application has not been told.
@@ -110,13 +149,13 @@ impl Volume {
         if !self.sync_lost.swap(false, Ordering::AcqRel) {
             return Ok(());
         }
-        let path = self.catalog().record().source.path.0.clone();
+        let path = self.source_path.clone();
         Err(Error::Io { path, operation: "an earlier sync", errno: libc::EIO })
     }
 }
 
 /// Brings what the source holds in an extent to the mirror, so that both are equal whatever a failed write left.
-fn copy_back(source: &super::Source, mirror: &crate::area::Writer, extent: Extent) -> Result<()> {
+fn copy_back(source: &Source, mirror: &Writer, extent: Extent) -> Result<()> {
     let mut buffer = vec![0u8; extent.length.min(1 << 20) as usize];
     for piece in extent.pieces(1 << 20) {
         let bytes = buffer.get_mut(..piece.length as usize).unwrap_or_default();
@@ -124,4 +163,13 @@ fn copy_back(source: &super::Source, mirror: &crate::area::Writer, extent: Exten
         mirror.write_at(bytes.get(..read).unwrap_or_default(), piece.offset)?;
     }
     mirror.set_length(source.reader().length()?)
+}
+
+impl super::Phase {
+    /// A mirror that is written is written no more.
+    fn put_absent_if_written(&mut self, leg: &Leg) {
+        if self.side(leg).writer().is_some() {
+            self.put(leg, Side::Absent);
+        }
+    }
 }

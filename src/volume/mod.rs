@@ -1,6 +1,6 @@
-//! The volume: the one controller that every read and write of a pair's source goes through.
+//! The volume: one source with all its mirrors, the one controller that every read and write goes through.
 //!
-//! What a write does to the mirror is decided here and nowhere else, by the [`Side`] that the mirror is on:
+//! What a write does to a mirror is decided here and nowhere else, by the [`Side`] that the mirror is on:
 //!
 //! | side | a write goes to | and |
 //! |---|---|---|
@@ -10,82 +10,125 @@
 //! | `Paused` (point taken, or source suspect) | the source | marks its blocks |
 //! | `Frozen` (split) | the source | marks its blocks; during a restore by the block table of `restoring` |
 //!
-//! A write passes the gate (`phase`, held for reading), then the lock of each stripe that it touches, in order.
-//! Changing the side takes the gate for writing: that drains the writes under way. The copier takes stripe locks
-//! only. Lock order: gate, stripe, catalog.
+//! A write passes the gate (`gate`, held for reading: counters in stripes, so that writers share no cache line), then
+//! the lock of each stripe that it touches, in order. Changing a side takes the gate for writing: that drains the
+//! writes under way. Nothing that waits for storage is done under the gate but the reads and writes themselves: what
+//! must be durable before a write ([`intent`], [`session`]) is made so before it enters.
+//!
+//! Lock order: `changing`, a leg's handles, the intent log, gate, stripe, catalog. The copiers take stripes only.
 
+mod discard;
 mod establish;
+mod evict;
 mod failure;
 mod flush;
+mod intent;
+mod join;
+mod leave;
+mod leg;
 mod read;
+mod registry;
+mod repair;
 mod restore;
 mod restoring;
 mod session;
+mod siblings;
 mod side;
 mod source;
 mod split;
 mod stripes;
+mod traffic;
 mod verify;
 mod write;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use crossbeam_utils::sync::{ShardedLock, ShardedLockReadGuard, ShardedLockWriteGuard};
 
 use crate::area::{Host, Reader};
 use crate::bitmap::Bitmap;
-use crate::catalog::{Catalog, Seal};
 use crate::engine::Pool;
 use crate::error::{Error, Result};
 use crate::units::{BlockSize, Extent};
 
-pub use restoring::{Origin, Restoring};
-pub use side::{Phase, Side};
+use evict::Evictor;
+use intent::Intent;
+pub use join::check_identity;
+pub use leg::Leg;
+pub use registry::{Entrance, attach, claim_open, identity_of};
+pub use restore::Pace;
+pub use restoring::{Beginning, Origin, Restoring};
+pub use siblings::Missing;
+pub use side::{Attached, Phase, Running, Side};
 pub use source::Source;
-pub(crate) use source::read_tag;
+pub(crate) use source::{read_tag, tag_of};
 pub use split::Taken;
 use stripes::Stripes;
+pub use traffic::Traffic;
 pub use write::BLOCKS_MAX;
 
-/// How a volume works; tests make batches small.
+/// How a volume works; tests make batches and regions small.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
     /// Threads for bulk work; 0: one a core, up to four.
     pub workers: usize,
     /// After so many copied bytes progress is made durable.
     pub batch_bytes: u64,
+    /// Unit of the intent log: a power of two, and at least a block.
+    pub region_bytes: u64,
+    /// How many regions may be logged at once.
+    pub region_slots: usize,
+    /// Whether regions are evicted on a thread of its own; else by the write that needs the room.
+    pub background: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        // A gigabyte is copied in well under a second or two: little is lost by an interruption, and the copy
-        // rarely waits for the storage.
-        Self { workers: 0, batch_bytes: 1 << 30 }
+        Self {
+            workers: 0,
+            // A gigabyte is copied in well under a second or two: little is lost by an interruption, and the copy
+            // rarely waits for the storage.
+            batch_bytes: 1 << 30,
+            region_bytes: 4 << 20,
+            region_slots: 4096,
+            background: true,
+        }
     }
 }
 
-/// A source with its mirror, open.
+/// A source with its mirrors, open.
 #[derive(Debug)]
 pub struct Volume {
+    /// Itself, for its threads.
+    me: Weak<Self>,
     host: Arc<dyn Host>,
-    block_size: BlockSize,
     settings: Settings,
+    source_path: PathBuf,
     pool: Pool,
-    phase: RwLock<Arc<Phase>>,
+    gate: ShardedLock<Phase>,
     stripes: Stripes,
-    dirty: Bitmap,
-    catalog: Mutex<Catalog>,
-    /// The seal of the point, for checking blocks before they are used.
-    seal: Mutex<Option<Arc<Seal>>>,
+    intent: Intent,
+    evictor: Evictor,
+    /// Unit of what is not synced yet.
+    unit: BlockSize,
+    /// What was written and not put on stable storage yet, in the source.
+    unsynced: Bitmap,
     /// The intent is durable: this session may write.
     session: AtomicBool,
-    /// Something was written since the last flush.
-    unflushed: AtomicBool,
     /// A sync of the source failed outside a flush; the next one reports it.
     sync_lost: AtomicBool,
-    /// Where the last byte ends that was written since the mirror was last brought up to date.
-    written_end: AtomicU64,
     /// Held by a write that makes a file longer whose mirror is a device.
     growing: Mutex<()>,
+    /// Held to begin a session, raise the epoch, or attach a mirror or let one go.
+    changing: Mutex<()>,
+    /// Held while a restore begins, or what must not begin beside one.
+    starts: Mutex<()>,
+    /// Mirrors of the source that could not be opened.
+    missing: Mutex<Vec<Missing>>,
+    /// How busy the application keeps the source while a restore copies.
+    traffic: Traffic,
 }
 
 fn unpoisoned<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -99,33 +142,37 @@ fn checked(offset: u64, length: usize) -> Result<Extent> {
 }
 
 impl Volume {
-    /// Puts the parts of an opened pair together.
-    pub fn new(
+    /// A volume without mirrors. `unit`: the block of its first one.
+    fn new(
         host: Arc<dyn Host>,
         settings: Settings,
-        catalog: Catalog,
-        phase: Phase,
-        dirty: Bitmap,
-    ) -> Self {
-        let block_size = catalog.record().block_size;
+        source_path: PathBuf,
+        source: Option<Arc<Source>>,
+        unit: BlockSize,
+    ) -> Arc<Self> {
         let pool =
             if settings.workers == 0 { Pool::default() } else { Pool::new(settings.workers) };
-        Self {
+        let phase = Phase { source, ..Phase::default() };
+        Arc::new_cyclic(|me| Self {
+            me: me.clone(),
             host,
-            block_size,
             settings,
+            source_path,
             pool,
-            phase: RwLock::new(Arc::new(phase)),
-            stripes: Stripes::new(block_size),
-            dirty,
-            catalog: Mutex::new(catalog),
-            seal: Mutex::new(None),
+            gate: ShardedLock::new(phase),
+            stripes: Stripes::new(),
+            intent: Intent::new(&settings),
+            evictor: Evictor::default(),
+            unit,
+            unsynced: Bitmap::default(),
             session: AtomicBool::new(false),
-            unflushed: AtomicBool::new(false),
             sync_lost: AtomicBool::new(false),
-            written_end: AtomicU64::new(0),
             growing: Mutex::new(()),
-        }
+            changing: Mutex::new(()),
+            starts: Mutex::new(()),
+            missing: Mutex::new(Vec::new()),
+            traffic: Traffic::default(),
+        })
     }
 
     /// The machine it runs on.
@@ -133,9 +180,9 @@ impl Volume {
         &self.host
     }
 
-    /// Unit of tracking.
-    pub fn block_size(&self) -> BlockSize {
-        self.block_size
+    /// Where the source is.
+    pub fn source_path(&self) -> &Path {
+        &self.source_path
     }
 
     /// The threads for bulk work.
@@ -143,22 +190,13 @@ impl Volume {
         &self.pool
     }
 
-    /// The catalog. Taken last of all locks.
-    pub fn catalog(&self) -> MutexGuard<'_, Catalog> {
-        unpoisoned(&self.catalog)
-    }
-
-    /// Blocks in which source and mirror may differ, as far as this volume knows.
-    pub fn dirty(&self) -> &Bitmap {
-        &self.dirty
-    }
-
-    /// A new beginning of the tracking, because all of the source is about to be looked at. No write is under way
-    /// meanwhile: a mark that is cleared here is of bytes that the look will see.
-    pub fn begin_tracking(&self, source: &Source) {
+    /// A new beginning of the tracking for one mirror, because all of the source is about to be looked at. No write
+    /// is under way meanwhile: a mark that is cleared here is of bytes that the look will see.
+    pub fn begin_tracking(&self, leg: &Leg, source: &Source) {
         let _gate = self.close_gate();
-        source.tracker().anchor();
-        self.dirty.clear_all();
+        leg.belief().anchor(source.tracker());
+        leg.dirty().clear_all();
+        leg.set_recovered(false);
     }
 
     /// Whether anything was written through this volume since it was opened.
@@ -166,19 +204,29 @@ impl Volume {
         self.session.load(Ordering::Acquire)
     }
 
-    fn gate(&self) -> RwLockReadGuard<'_, Arc<Phase>> {
-        self.phase.read().unwrap_or_else(PoisonError::into_inner)
+    fn gate(&self) -> ShardedLockReadGuard<'_, Phase> {
+        self.gate.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Closes the gate: returns when no write is under way, and keeps others out while held.
-    fn close_gate(&self) -> RwLockWriteGuard<'_, Arc<Phase>> {
-        self.phase.write().unwrap_or_else(PoisonError::into_inner)
+    fn close_gate(&self) -> ShardedLockWriteGuard<'_, Phase> {
+        self.gate.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks at the phase while no side can change. Nothing of it is kept: a handle of the mirror that outlived the
+    /// Looks at the phase while no side can change. Nothing of it is kept: a handle of a mirror that outlived the
     /// gate would outlive a split.
     pub fn look<T>(&self, at: impl FnOnce(&Phase) -> T) -> T {
         at(&self.gate())
+    }
+
+    /// Looks at the side of one mirror, as [`Volume::look`].
+    pub fn look_at<T>(&self, leg: &Leg, at: impl FnOnce(&Side) -> T) -> T {
+        self.look(|phase| at(phase.side(leg)))
+    }
+
+    /// The mirrors.
+    pub fn legs(&self) -> Vec<Arc<Leg>> {
+        self.look(|phase| phase.legs.iter().map(|attached| Arc::clone(&attached.leg)).collect())
     }
 
     /// The source, or the error that it is missing.
@@ -187,45 +235,14 @@ impl Volume {
     }
 
     fn source_missing(&self) -> Error {
-        Error::SourceMissing { path: self.catalog().record().source.path.0.clone() }
+        Error::SourceMissing { path: self.source_path.clone() }
     }
 
-    /// A reader of the split mirror.
-    pub fn frozen_mirror(&self) -> Option<Reader> {
-        self.look(|phase| match &phase.side {
+    /// A reader of a split mirror.
+    pub fn frozen_mirror(&self, leg: &Leg) -> Option<Reader> {
+        self.look_at(leg, |side| match side {
             Side::Frozen(reader) => Some(reader.clone()),
             _ => None,
         })
-    }
-
-    /// Puts another source in place of the present one (it was replaced, or recreated).
-    pub fn set_source(&self, source: Option<Arc<Source>>) {
-        if let Some(source) = source.as_ref().filter(|_| self.has_session()) {
-            // The session's writes go on to this file: they are ours.
-            source.tracker().expect_own_writes();
-        }
-        let mut phase = self.close_gate();
-        *phase =
-            Arc::new(Phase { source, side: phase.side.clone(), restore: phase.restore.clone() });
-    }
-
-    /// The seal of the point, read once. A seal file that is gone or damaged is an error: the point was sealed.
-    pub fn seal(&self) -> Result<Option<Arc<Seal>>> {
-        let mut known = unpoisoned(&self.seal);
-        if known.is_none() {
-            *known = self.catalog().read_seal()?.map(Arc::new);
-        }
-        Ok(known.clone())
-    }
-
-    /// Lets go of both files and of the lock: the volume is of no more use.
-    pub fn shut(&self) {
-        *self.close_gate() = Arc::new(Phase { source: None, side: Side::Absent, restore: None });
-        self.catalog().unlock();
-    }
-
-    /// Forgets the seal in memory: the record has a new one, or none.
-    pub fn forget_seal(&self) {
-        *unpoisoned(&self.seal) = None;
     }
 }

@@ -10,7 +10,7 @@ impl Volume {
         let extent = checked(offset, buffer.len())?;
         let phase = self.gate();
         let source = phase.source.as_ref().ok_or_else(|| self.source_missing())?;
-        match &phase.restore {
+        match phase.restore.as_ref().map(|running| &running.restore) {
             None => source.reader().read_at(buffer, offset),
             Some(restore) => self.read_restoring(source, restore, buffer, extent),
         }
@@ -26,6 +26,7 @@ impl Volume {
     ) -> Result<usize> {
         let resize = restore.resize();
         let extent = extent.intersect(Extent::new(0, resize.unwrap_or(u64::MAX)));
+        let _busy = self.traffic.enter();
         let mut total = 0;
         for piece in self.stripes.pieces(extent) {
             let _lock = self.stripes.lock(piece);
@@ -53,7 +54,7 @@ impl Volume {
     /// The length of the source as a reader sees it: the restored one as soon as a restore has begun.
     pub fn length(&self) -> Result<u64> {
         let phase = self.gate();
-        match phase.restore.as_ref().and_then(|restore| restore.resize()) {
+        match phase.restore.as_ref().and_then(|running| running.restore.resize()) {
             Some(length) => Ok(length),
             None => phase.source.as_ref().ok_or_else(|| self.source_missing())?.reader().length(),
         }

@@ -1,46 +1,74 @@
-//! The copier of a restore: mirror to source, under the locks that writers take too.
+//! A restore: the instant in which it takes effect, and its copier, mirror to source, under the locks that writers
+//! take too.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
-use super::{Phase, Restoring, Source, Volume};
+use super::{Leg, Phase, Restoring, Running, Side, Source, Volume, unpoisoned};
 use crate::area::Order;
-use crate::engine::{BlockCheck, Claim, Control, CopyPlan, CopyStats, Steps, Transfer, transfer};
+use crate::bitmap::Bitmap;
+use crate::catalog::MapKind;
+use crate::engine::{
+    BlockCheck, Claim, Control, CopyPlan, CopyStats, PIECE_BYTES, Pool, Steps, Transfer, transfer,
+};
 use crate::error::{Error, Result};
+use crate::state::State;
 use crate::units::Extent;
+
+/// How a restore copies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// The caller waits: on all threads.
+    Eager,
+    /// Behind the application: one thread, small pieces, so that nobody waits long for one.
+    Behind,
+}
+
+/// A piece of a copier that gives way: some tens of microseconds of work.
+const SMALL_PIECE_BYTES: u64 = 256 << 10;
 
 struct Backward<'a> {
     volume: &'a Volume,
+    leg: &'a Leg,
     restore: &'a Restoring,
     check: Option<BlockCheck<'a>>,
+    /// Operations of the application that had begun before the last piece, and when that was.
+    last: Mutex<(u64, Instant)>,
 }
 
 impl Steps for Backward<'_> {
+    fn before(&self, _piece: Extent) {
+        let (since, begun) = *unpoisoned(&self.last);
+        self.volume.traffic.give_way(since, begun.elapsed());
+        *unpoisoned(&self.last) = (self.volume.traffic.entered(), Instant::now());
+    }
+
     fn claim(&self, piece: Extent) -> Claim<'_> {
         let guard = self.volume.stripes.lock(piece);
         let extents = self.restore.claim(piece);
         // A block of which only a part is restored stays marked: the rest of it may differ.
-        let size = self.volume.block_size;
+        let size = self.leg.block_size();
         // Ranges leave the length alone, so the source may go on behind the mirror's end.
         let end = self.restore.target_length().unwrap_or(u64::MAX);
-        extents.iter().for_each(|extent| self.volume.dirty.clear(size.within(*extent, end)));
+        extents.iter().for_each(|extent| self.leg.dirty().clear(size.within(*extent, end)));
         Claim { extents, guard }
     }
 
     fn failed(&self, extent: Extent, error: Error) -> Result<()> {
-        self.volume.dirty.set(self.volume.block_size.touching(extent));
+        self.leg.dirty().set(self.leg.block_size().touching(extent));
         self.restore.give_back(extent, error)
     }
 
     fn unsaved(&self, extent: Extent, _error: &Error) {
         for piece in self.volume.stripes.pieces(extent) {
-            let _lock = self.volume.stripes.lock(piece);
-            self.volume.dirty.set(self.volume.block_size.touching(piece));
+            let _held = self.volume.stripes.lock(piece);
+            self.leg.dirty().set(self.leg.block_size().touching(piece));
             self.restore.unsaved(piece);
         }
     }
 
     fn durable(&self, extents: &[Extent]) -> Result<()> {
-        self.restore.commit_landed(&mut self.volume.catalog(), &self.restore.landed_of(extents))
+        self.restore.commit_copied(&mut self.leg.catalog(), extents)
     }
 
     fn block_check(&self) -> Option<BlockCheck<'_>> {
@@ -49,62 +77,140 @@ impl Steps for Backward<'_> {
 }
 
 impl Volume {
-    /// From here on pending blocks are read from the mirror and written by the block table.
-    pub fn begin_restore(&self, source: Arc<Source>, restore: Option<Arc<Restoring>>) {
+    /// What a restore from one mirror means for the others: the blocks that it will write, and the tail that a new
+    /// length cuts off or adds, may differ in each of them; one that followed the source does not any more. All of
+    /// that is durable before the source changes.
+    pub fn tell_others(
+        &self,
+        leg: &Leg,
+        extents: &[Extent],
+        new_length: Option<u64>,
+    ) -> Result<()> {
+        let length = self.source()?.reader().length()?;
+        for other in self.legs().iter().filter(|other| !other.is(leg)) {
+            let (size, known) = (other.block_size(), other.catalog().record().length);
+            let mut touched = extents.to_vec();
+            if let Some(new) = new_length.filter(|new| *new != length) {
+                touched.push(Extent::between(new.min(length), known.max(length).max(new)));
+            }
+            if self.host.keeps(Order::OthersMarkedBeforeRestore) {
+                let end = touched.iter().map(|extent| extent.end()).max().unwrap_or(0);
+                other.dirty().make_room(size.count(end));
+                touched.iter().for_each(|extent| other.dirty().set(size.touching(*extent)));
+            }
+            let followed = {
+                let mut gate = self.close_gate();
+                let followed = gate.side(other).followed().is_some();
+                if followed {
+                    gate.put(other, Side::Absent);
+                }
+                followed
+            };
+            let committed =
+                other.catalog().commit_with(&[(MapKind::Dirty, &[other.dirty()])], |record| {
+                    if followed {
+                        record.state = State::Unsynchronized;
+                    }
+                });
+            if let Err(error) = committed {
+                self.catalog_failed(other, error)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Blocks that were written and not flushed: nobody knows what of them a power cut would leave.
+    pub fn unsynced_blocks(&self, leg: &Leg, blocks: u64) -> Bitmap {
+        let unsynced = self.unsynced.extents(self.unit, u64::MAX >> 1);
+        Bitmap::touching(&unsynced, leg.block_size(), blocks)
+    }
+
+    /// The restore takes effect: from here on pending blocks are read from the mirror and written by the block table.
+    /// What was written since the plan was made is pending too; whether there was any.
+    pub fn begin_restore(
+        &self,
+        leg: &Arc<Leg>,
+        source: Arc<Source>,
+        restore: &Arc<Restoring>,
+    ) -> bool {
         let mut gate = self.close_gate();
-        *gate = Arc::new(Phase { source: Some(source), side: gate.side.clone(), restore });
+        let late = restore.extend(leg.dirty());
+        for run in &late {
+            let extent = leg.block_size().extent(*run, u64::MAX >> 1);
+            for other in gate.legs.iter().map(|other| &other.leg).filter(|other| !other.is(leg)) {
+                other.dirty().set(other.block_size().touching(extent));
+            }
+        }
+        gate.source = Some(source);
+        gate.restore = Some(Running { leg: Arc::clone(leg), restore: Arc::clone(restore) });
+        !late.is_empty()
     }
 
     /// Gives the source the length that a restore brings back, once, before anything is written behind it.
     pub fn apply_resize(&self) -> Result<()> {
-        let pending = |phase: &Phase| phase.restore.as_ref().and_then(|restore| restore.resize());
+        let pending =
+            |phase: &Phase| phase.restore.as_ref().and_then(|running| running.restore.resize());
         if self.look(pending).is_none() {
             return Ok(());
         }
         self.ensure_session()?;
         let gate = self.close_gate();
-        let (Some(restore), Some(source)) = (&gate.restore, &gate.source) else { return Ok(()) };
-        let Some(length) = restore.resize() else { return Ok(()) };
+        let (Some(running), Some(source)) = (&gate.restore, &gate.source) else { return Ok(()) };
+        let Some(length) = running.restore.resize() else { return Ok(()) };
         let writer = source.writer()?;
         source.tracker().own_resize(length, || writer.set_length(length))?;
         writer.sync()?;
-        self.catalog().commit(|record| {
+        running.leg.catalog().commit(|record| {
             if let Some(pending) = record.pending.as_mut() {
                 pending.resize = None;
             }
         })?;
-        restore.resized();
+        running.restore.resized();
         Ok(())
     }
 
     /// Copies what is pending.
     pub fn copy_back(
         &self,
+        leg: &Leg,
         restore: &Restoring,
         plan: &CopyPlan,
+        pace: Pace,
         control: &Control,
     ) -> Result<CopyStats> {
         let source = self.source()?;
         let check = |block: u64, content: &[u8]| restore.check(block, content);
-        let steps =
-            Backward { volume: self, restore, check: restore.is_sealed().then_some(&check as _) };
+        let steps = Backward {
+            volume: self,
+            leg,
+            restore,
+            check: restore.is_sealed().then_some(&check as _),
+            last: Mutex::new((self.traffic.entered(), Instant::now())),
+        };
+        let alone = Pool::new(1);
+        let (pool, piece_bytes) = match pace {
+            Pace::Eager => (&self.pool, PIECE_BYTES),
+            Pace::Behind => (&alone, SMALL_PIECE_BYTES),
+        };
         let job = Transfer {
             from: restore.mirror(),
             to: source.writer()?,
             plan,
-            block_size: self.block_size,
+            block_size: leg.block_size(),
+            piece_bytes,
             batch_bytes: self.settings.batch_bytes,
             sync_batches: self.host.keeps(Order::SourceSyncedBeforeClear),
-            pool: &self.pool,
+            pool,
             control,
         };
         transfer(&job, &steps)
     }
 
     /// No block is redirected any more.
-    pub fn end_restore(&self) {
+    pub fn end_restore(&self, leg: &Leg) {
         let mut gate = self.close_gate();
-        *gate =
-            Arc::new(Phase { source: gate.source.clone(), side: gate.side.clone(), restore: None });
+        if gate.restore_of(leg).is_some() {
+            gate.restore = None;
+        }
     }
 }

@@ -5,16 +5,20 @@
 //! | pending | the mirror's bytes | to the source, `app-written` | the mirror's content is put in place, then the write, `app-written` | copies it once |
 //! | anything else | the source's bytes | to the source | to the source | never touches it again |
 //!
-//! All under the lock of the stripe. There are two pending sets: the one in memory is cleared before a block is
+//! A discard of a whole block drops it from pending and punches the source; of a part of it, the rest is put in place
+//! first. All under the lock of the stripe. There are two pending sets: the one in memory is cleared before a block is
 //! copied and set again when that fails; the one on disk loses a block only after the source was synced with its
 //! bytes in it. So after any crash a block is pending or holds durable bytes.
 
 use std::sync::{Arc, Mutex};
 
+use uuid::Uuid;
+
 use super::unpoisoned;
+use super::write::Change;
 use crate::area::{Reader, Writer};
 use crate::bitmap::Bitmap;
-use crate::catalog::{Catalog, MapKind, Seal};
+use crate::catalog::{Catalog, MapKind, Scope, Seal};
 use crate::error::{Error, Result};
 use crate::units::{BlockRun, BlockSize, Extent, intersected, merged, subtracted};
 
@@ -27,56 +31,97 @@ pub enum Origin {
     Mirror,
 }
 
+/// What a restore begins with.
+#[derive(Debug)]
+pub struct Beginning {
+    /// Which restore it is.
+    pub id: Uuid,
+    /// The split mirror.
+    pub mirror: Reader,
+    /// Its seal.
+    pub seal: Option<Arc<Seal>>,
+    /// Unit of tracking.
+    pub block_size: BlockSize,
+    /// Bytes of the mirror at its point.
+    pub length: u64,
+    /// What of it is restored.
+    pub scope: Scope,
+    /// The length that the source is still to get.
+    pub resize: Option<u64>,
+    /// Blocks that are to be restored, on disk too.
+    pub pending: Bitmap,
+    /// What the restore set out to bring back.
+    pub planned: Bitmap,
+    /// Blocks that the application wrote, durably.
+    pub app_written: Bitmap,
+}
+
+/// The sets as they are on disk.
+#[derive(Debug)]
+struct OnDisk {
+    pending: Bitmap,
+    app_written: Bitmap,
+}
+
 /// A restore that has not ended.
 #[derive(Debug)]
 pub struct Restoring {
+    id: Uuid,
     mirror: Reader,
     seal: Option<Arc<Seal>>,
     block_size: BlockSize,
-    /// Bytes of the mirror at its point.
     length: u64,
-    /// Only these bytes are restored; `None`: all, and the length too.
-    ranges: Option<Vec<Extent>>,
-    /// The length that the source is still to get.
+    scope: Scope,
     resize: Mutex<Option<u64>>,
     pending: Bitmap,
-    on_disk: Mutex<Bitmap>,
+    planned: Bitmap,
     app_written: Bitmap,
+    on_disk: Mutex<OnDisk>,
     /// Written by the application, not yet durable.
-    landed: Mutex<Bitmap>,
+    landed: Bitmap,
     unrestored: Mutex<Vec<(Extent, Error)>>,
 }
 
 impl Restoring {
-    /// A restore of the blocks in `pending`, which are pending on disk too.
-    pub fn new(
-        mirror: Reader,
-        seal: Option<Arc<Seal>>,
-        block_size: BlockSize,
-        length: u64,
-        ranges: Option<Vec<Extent>>,
-        resize: Option<u64>,
-        pending: Bitmap,
-    ) -> Self {
-        let blocks = pending.blocks();
+    /// A restore of the blocks that are pending.
+    pub fn new(begin: Beginning) -> Self {
+        let on_disk =
+            OnDisk { pending: begin.pending.snapshot(), app_written: begin.app_written.snapshot() };
         Self {
-            mirror,
-            seal,
-            block_size,
-            length,
-            ranges,
-            resize: Mutex::new(resize),
-            on_disk: Mutex::new(pending.snapshot()),
-            pending,
-            app_written: Bitmap::new(blocks),
-            landed: Mutex::new(Bitmap::new(blocks)),
+            id: begin.id,
+            mirror: begin.mirror,
+            seal: begin.seal,
+            block_size: begin.block_size,
+            length: begin.length,
+            scope: begin.scope,
+            resize: Mutex::new(begin.resize),
+            landed: Bitmap::new(begin.pending.blocks()),
+            pending: begin.pending,
+            planned: begin.planned,
+            app_written: begin.app_written,
+            on_disk: Mutex::new(on_disk),
             unrestored: Mutex::new(Vec::new()),
         }
+    }
+
+    /// Which restore it is.
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// Bytes of the mirror at its point.
+    pub fn length(&self) -> u64 {
+        self.length
     }
 
     /// The blocks that are still to be restored.
     pub fn pending(&self) -> &Bitmap {
         &self.pending
+    }
+
+    /// The blocks that it set out to bring back.
+    pub fn planned(&self) -> &Bitmap {
+        &self.planned
     }
 
     /// The blocks that the application wrote meanwhile (R10).
@@ -86,7 +131,7 @@ impl Restoring {
 
     /// The mirror's length where the restore brings it back.
     pub fn target_length(&self) -> Option<u64> {
-        self.ranges.is_none().then_some(self.length)
+        matches!(self.scope, Scope::Whole).then_some(self.length)
     }
 
     /// The length that the source is still to get, before anything else of it changes.
@@ -109,10 +154,33 @@ impl Restoring {
         std::mem::take(&mut unpoisoned(&self.unrestored))
     }
 
+    /// Blocks that were written since the plan was made are to be restored too, for the restore takes effect now. No
+    /// write is under way. The blocks that there were.
+    pub(super) fn extend(&self, written: &Bitmap) -> Vec<BlockRun> {
+        let all = BlockRun::between(0, self.pending.blocks());
+        let late = match &self.scope {
+            Scope::Whole => written.runs_within(all),
+            Scope::Blocks => Vec::new(),
+            Scope::Ranges(ranges) => {
+                let touched = Bitmap::touching(ranges, self.block_size, all.count);
+                let runs = touched.runs();
+                runs.into_iter().flat_map(|run| written.runs_within(run)).collect()
+            }
+        };
+        let is_new = |run: &BlockRun| run.indexes().any(|block| !self.pending.has(block));
+        let late: Vec<BlockRun> = late.into_iter().filter(is_new).collect();
+        for run in &late {
+            self.pending.set(*run);
+            self.planned.set(*run);
+            unpoisoned(&self.on_disk).pending.set(*run);
+        }
+        late
+    }
+
     fn within_ranges(&self, extents: &[Extent]) -> Vec<Extent> {
-        match &self.ranges {
-            Some(ranges) => intersected(extents, ranges),
-            None => extents.to_vec(),
+        match &self.scope {
+            Scope::Ranges(ranges) => intersected(extents, ranges),
+            Scope::Whole | Scope::Blocks => extents.to_vec(),
         }
     }
 
@@ -161,18 +229,18 @@ impl Restoring {
         seal.map_or(Ok(()), |seal| seal.check(self.mirror.path(), block, content))
     }
 
-    /// An application's write of a piece; the caller holds its stripe and has marked it dirty.
-    pub(super) fn write(&self, source: &Writer, piece: Extent, bytes: &[u8]) -> Result<()> {
+    /// An application's change of a piece; the caller holds its stripe and has marked it dirty.
+    pub(super) fn change(&self, source: &Writer, piece: Extent, change: Change<'_>) -> Result<()> {
         let touched = self.block_size.touching(piece);
         for run in self.pending.runs_within(touched) {
             for block in run.indexes() {
                 self.take_over(source, block, piece)?;
             }
         }
-        source.write_at(bytes, piece.offset)?;
+        change.make(source, piece)?;
         // Blocks beyond the mirror's length were never to be restored; the sets have no room for them.
         self.app_written.set(touched);
-        unpoisoned(&self.landed).set(touched);
+        self.landed.set(touched);
         Ok(())
     }
 
@@ -195,24 +263,37 @@ impl Restoring {
 
     /// The blocks that were written since the last call; the caller syncs the source and then commits them.
     pub(super) fn take_landed(&self) -> Bitmap {
-        let mut landed = unpoisoned(&self.landed);
-        let blocks = landed.blocks();
-        std::mem::replace(&mut landed, Bitmap::new(blocks))
+        self.landed.take()
     }
 
     /// They could not be made durable: the next flush tries again.
     pub(super) fn return_landed(&self, landed: &Bitmap) {
-        unpoisoned(&self.landed).add(landed);
+        self.landed.add(landed);
     }
 
-    /// Blocks whose bytes are durable leave the pending set on disk.
+    /// Blocks that the application wrote, and whose bytes are durable, leave the pending set on disk.
     pub(super) fn commit_landed(&self, catalog: &mut Catalog, landed: &Bitmap) -> Result<()> {
+        self.rewrite(catalog, landed, true)
+    }
+
+    /// Blocks that the copier brought back, and whose bytes are durable, leave the pending set on disk.
+    pub(super) fn commit_copied(&self, catalog: &mut Catalog, extents: &[Extent]) -> Result<()> {
+        self.rewrite(catalog, &self.landed_of(extents), false)
+    }
+
+    fn rewrite(&self, catalog: &mut Catalog, gone: &Bitmap, app_written: bool) -> Result<()> {
         let on_disk = unpoisoned(&self.on_disk);
-        if landed.is_empty() {
+        // It may have ended since, and another may have begun.
+        let ours = catalog.record().pending.as_ref().is_some_and(|pending| pending.id == self.id);
+        if gone.is_empty() || !ours {
             return Ok(());
         }
-        on_disk.remove(landed);
-        catalog.shrink(MapKind::Pending, &on_disk, landed)
+        on_disk.pending.remove(gone);
+        if app_written {
+            on_disk.app_written.add(gone);
+        }
+        let layers = [&on_disk.pending, &self.planned, &on_disk.app_written];
+        catalog.rewrite(MapKind::Restore, &layers, gone)
     }
 
     /// Takes what is pending of a piece for the copier, who holds its stripe: the blocks leave the set before they
@@ -260,7 +341,7 @@ impl Restoring {
 
     /// The blocks of extents that the copier has brought back. One that it brought back in part, because the rest
     /// failed, stays pending.
-    pub(super) fn landed_of(&self, extents: &[Extent]) -> Bitmap {
+    fn landed_of(&self, extents: &[Extent]) -> Bitmap {
         let blocks = Bitmap::touching(extents, self.block_size, self.pending.blocks());
         for (failed, _) in unpoisoned(&self.unrestored).iter() {
             blocks.clear(self.block_size.touching(*failed));

@@ -1,62 +1,133 @@
-//! Sessions: before the first write of an open volume, an intent over the whole area and a new epoch are durable.
+//! Sessions and epochs: before the first write of an open volume, each catalog knows that it was opened for writing
+//! and which epoch comes next, and the source carries that epoch.
 //!
-//! Until it is closed cleanly, a crash then means that any block may differ. Later writes cost one atomic look.
+//! Until it is closed cleanly, a crash then means, in mode `shared`, that any block may differ; in mode `exclusive`,
+//! that the blocks on disk and the logged regions may (`intent`). Later writes cost one atomic look.
+//!
+//! A catalog that cannot be told stays behind the source's epoch, and finds that it has missed writes.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{Phase, Source, Volume};
+use super::intent::{Log, takes_intents};
+use super::{Leg, Source, Volume, unpoisoned};
 use crate::area::Order;
-use crate::catalog::Epoch;
-use crate::error::Result;
+use crate::catalog::{Epoch, MapKind};
+use crate::error::{Error, Result};
 use crate::tracker::Tag;
 
-impl Volume {
-    /// Makes sure that this session may write. Held under the gate by the caller, so no side changes meanwhile.
-    pub(super) fn begin_session(&self, phase: &Phase) -> Result<()> {
-        if self.session.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        let source = phase.source.as_ref().ok_or_else(|| self.source_missing())?;
+impl Leg {
+    /// Records the epoch that comes next, and when `opening` that the source may be written from now on.
+    fn announce(&self, source: &Source, next: u64, opening: Option<u64>) -> Result<()> {
         let mut catalog = self.catalog();
-        if self.session.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        source.writer()?;
-        source.tracker().expect_own_writes();
         let (volume, known) = (catalog.record().volume_id, catalog.record().epoch);
-        let (seen, next) = (source.epoch_seen(volume, known), source.epoch_after(volume, known));
-        if self.host.keeps(Order::IntentBeforeWrite) {
-            let committed = catalog.commit(|record| {
+        let seen = source.epoch_seen(volume, known);
+        let marks: [&crate::bitmap::Bitmap; 1] = [self.dirty()];
+        // What an unclean close left in the log that is about to be begun anew.
+        let maps: &[(MapKind, &[_])] =
+            if self.is_recovered() { &[(MapKind::Dirty, &marks)] } else { &[] };
+        catalog.commit_with(maps, |record| {
+            // What is not believed by now stays so: the next epoch will be one that this mirror knows.
+            record.conditions.note(record.state, self.belief().lost());
+            record.epoch = Epoch { current: seen, next: Some(next) };
+            if let Some(generation) = opening {
                 record.open_for_writing = true;
                 record.clean = None;
-                record.epoch = Epoch { current: seen, next: Some(next) };
-            });
-            if let Err(error) = committed {
-                // The catalog cannot take the intent. The write must not fail for that (I8): the source's epoch goes
-                // on without the catalog, which will find that it has missed writes.
-                log::error!(target: "splitmirror.volume", "the catalog failed, tracking is given up: {error}");
-                source.tracker().lose(crate::state::Reason::MissedEpoch);
-                self.raise_tag(source, catalog.record().volume_id, next + 1)?;
-                self.session.store(true, Ordering::Release);
-                return Ok(());
+                record.intents = generation;
             }
+        })
+    }
+}
+
+impl Volume {
+    /// Makes sure that this session may write. Not under the gate.
+    pub(super) fn begin_session(&self) -> Result<()> {
+        if self.has_session() {
+            return Ok(());
         }
-        self.raise_tag(source, catalog.record().volume_id, next)?;
+        let _turn = unpoisoned(&self.changing);
+        if self.has_session() {
+            return Ok(());
+        }
+        let source = self.source()?;
+        source.writer()?;
+        source.tracker().expect_own_writes();
+        self.raise_epoch(true)?;
         self.session.store(true, Ordering::Release);
         Ok(())
     }
 
     /// Opens a session for a verb that is about to write the source.
     pub fn ensure_session(&self) -> Result<()> {
-        let gate = self.gate();
-        self.begin_session(&gate)
+        self.begin_session()
+    }
+
+    /// Begins the log of a mirror anew, in a session: 0 where it needs none.
+    fn begin_log(&self, leg: &Leg) -> Result<u64> {
+        let log = self.intent.log();
+        self.begin_log_with(leg, &log)
+    }
+
+    pub(super) fn begin_log_with(&self, leg: &Leg, log: &Log) -> Result<u64> {
+        if !takes_intents(leg) {
+            return Ok(0);
+        }
+        let generation = uuid::Uuid::new_v4().as_u64_pair().0 | 1;
+        leg.intents().begin(generation, self.intent.region_bytes(), &log.pages)?;
+        self.intent.need();
+        Ok(generation)
+    }
+
+    /// Gives the source an epoch that it has never had, after every catalog that can be told was. `changing` is held.
+    pub(super) fn raise_epoch(&self, opening: bool) -> Result<()> {
+        let source = self.source()?;
+        let legs = self.legs();
+        let Some(volume) = legs.first().map(|leg| leg.catalog().record().volume_id) else {
+            return Ok(());
+        };
+        let after = |leg: &Arc<Leg>| source.epoch_after(volume, leg.catalog().record().epoch);
+        let mut next = legs.iter().map(after).max().unwrap_or(1);
+        if self.host.keeps(Order::IntentBeforeWrite) {
+            // Whoever cannot be told may know the epoch all the same, half written: the others get another one.
+            while !self.announce(&source, &legs, next, opening)? {
+                next += 1;
+            }
+        }
+        self.set_tag(&source, volume, next)?;
+        self.list_mirrors(&source);
+        Ok(())
+    }
+
+    /// Whether all catalogs that were believed to take it did.
+    fn announce(
+        &self,
+        source: &Source,
+        legs: &[Arc<Leg>],
+        next: u64,
+        opening: bool,
+    ) -> Result<bool> {
+        let mut all = true;
+        for leg in legs.iter().filter(|leg| leg.is_logged()) {
+            let told = || -> Result<()> {
+                let generation = if opening { Some(self.begin_log(leg)?) } else { None };
+                leg.announce(source, next, generation)
+            };
+            if let Err(error) = told() {
+                if self.look(|phase| phase.restore_of(leg).is_some()) {
+                    return Err(error);
+                }
+                self.fence(leg, &error);
+                all = false;
+            }
+        }
+        Ok(all)
     }
 
     /// Gives the source, which may be a new file, the tag of this session, unless it has it.
-    pub fn tag_source(&self) -> Result<()> {
+    pub fn tag_source(&self, leg: &Leg) -> Result<()> {
         let source = self.source()?;
         let (volume, epoch) = {
-            let catalog = self.catalog();
+            let catalog = leg.catalog();
             let record = catalog.record();
             (record.volume_id, record.epoch.next.unwrap_or(record.epoch.current))
         };
@@ -66,13 +137,57 @@ impl Volume {
             {
                 Ok(())
             }
-            _ => self.raise_tag(&source, volume, epoch),
+            _ => self.set_tag(&source, volume, epoch),
         }
     }
 
-    /// Brings the source's tag to an epoch.
-    fn raise_tag(&self, source: &Source, volume: uuid::Uuid, epoch: u64) -> Result<()> {
+    /// The epoch that the source carries, as one of ours; a source that carries none gets one.
+    pub fn own_epoch(&self, leg: &Leg) -> Result<Option<u64>> {
+        let source = self.source()?;
+        if source.writer().is_err() {
+            return Ok(None);
+        }
+        let carried = |source: &Source| -> Result<Option<u64>> {
+            let volume = leg.catalog().record().volume_id;
+            Ok(match source.tag()? {
+                Some(Tag::Source { volume: theirs, epoch }) if theirs == volume => Some(epoch),
+                _ => None,
+            })
+        };
+        if let Some(epoch) = carried(&source)? {
+            return Ok(Some(epoch));
+        }
+        let _turn = unpoisoned(&self.changing);
+        self.raise_epoch(false)?;
+        carried(&source)
+    }
+
+    /// A mirror whose catalog failed takes part in the session again: an establish brings it up to date.
+    pub fn readmit(&self, leg: &Leg) -> Result<()> {
+        let _turn = unpoisoned(&self.changing);
+        if leg.is_logged() || !self.has_session() {
+            leg.set_logged(true);
+            return Ok(());
+        }
+        leg.set_logged(true);
+        let begun = self.begin_log(leg).and_then(|generation| {
+            leg.catalog().commit(|record| {
+                record.open_for_writing = true;
+                record.clean = None;
+                record.intents = generation;
+            })
+        });
+        begun.inspect_err(|_| leg.set_logged(false))
+    }
+
+    fn set_tag(&self, source: &Source, volume: uuid::Uuid, epoch: u64) -> Result<()> {
         let durable = self.host.keeps(Order::TagSyncedBeforeWrite);
         source.set_tag(Tag::Source { volume, epoch }, durable).map(drop)
+    }
+
+    /// What `catalog_failed` does while the epoch is being raised anyway.
+    fn fence(&self, leg: &Arc<Leg>, error: &Error) {
+        log::error!(target: "splitmirror.volume", "the catalog of {} failed, tracking is given up: {error}", leg.mirror_path().display());
+        self.give_up(leg);
     }
 }

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use uuid::Uuid;
 
-use crate::area::{Access, Host, Reader, Stamp, Writer};
+use crate::area::{Access, Found, Host, Reader, Stamp, Writer};
 use crate::catalog::Epoch;
 use crate::error::{Error, Result};
-use crate::state::{Mode, Reason};
+use crate::state::Mode;
 use crate::tracker::{Tag, Tracker};
 
 /// An open source and what watches it.
@@ -20,23 +20,14 @@ pub struct Source {
 }
 
 impl Source {
-    /// Opens the source, for writing where that is allowed. `known` is why the tracking is not believed from the
-    /// time before; the tracker starts to watch here.
-    pub fn open(
-        host: &dyn Host,
-        path: &Path,
-        mode: Mode,
-        known: impl FnOnce(&Reader) -> Result<Option<Reason>>,
-    ) -> Result<Self> {
+    /// Opens the source, for writing where that is allowed. The tracker starts to watch here, before anybody looks at
+    /// what the source is: what happens in between is seen.
+    pub fn open(host: &dyn Host, path: &Path, mode: Mode) -> Result<Self> {
         let (reader, writer) = match host.open(path, Access::Write) {
             Ok(medium) => (Reader::new(medium.clone()), Ok(Writer::new(medium))),
             Err(error) => (Reader::new(host.open(path, Access::Read)?), Err(error)),
         };
-        // The watch first, then the look at what it is: what happens in between is seen.
-        let tracker = Tracker::start(mode, &reader, None);
-        if let Some(reason) = known(&reader)? {
-            tracker.lose(reason);
-        }
+        let tracker = Tracker::start(&reader, mode == Mode::Shared);
         Ok(Self { reader, writer, tracker })
     }
 
@@ -104,10 +95,20 @@ impl Source {
         Ok(kept)
     }
 
+    /// Sets the list of its mirrors.
+    pub fn set_mirrors(&self, list: &[u8]) -> Result<()> {
+        self.tracker.own_change(&mut || self.writer()?.set_mirrors(list))
+    }
+
     /// Removes the tag.
     pub fn remove_tag(&self) -> Result<()> {
         self.tracker.own_change(&mut || self.writer()?.remove_tag())
     }
+}
+
+/// What the tag of the area at a path says, where it can be read.
+pub(crate) fn tag_of(host: &dyn Host, found: &Found) -> Result<Option<Option<Tag>>> {
+    read_tag(&Reader::new(host.open(&found.path, Access::Read)?))
 }
 
 /// The tag of an area: `None` where none can be kept, `Some(None)` where there is none or not one of ours.

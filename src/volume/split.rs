@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::{Phase, Side, Volume};
+use super::{Leg, Side, Volume};
 use crate::area::{Kind, Order, Reader};
 use crate::error::{Error, Result};
 use crate::state::{Consistency, Reason};
@@ -26,26 +26,32 @@ pub struct Taken {
 
 impl Volume {
     /// Takes the point in time, unless `refuse` says that it is not good enough: then nothing has changed. From here
-    /// on writes go to the source alone.
-    pub fn take_point(&self, refuse: impl FnOnce(&Taken) -> Result<()>) -> Result<Taken> {
+    /// on writes go to the source, and to the mirrors that still follow it.
+    pub fn take_point(
+        &self,
+        leg: &Leg,
+        refuse: impl FnOnce(&Taken) -> Result<()>,
+    ) -> Result<Taken> {
         let begun = Instant::now();
         let mut gate = self.close_gate();
         let source = gate.source.clone().ok_or_else(|| self.source_missing())?;
-        let (Side::Synchronized(mirror) | Side::Paused(mirror)) = &gate.side else {
+        let side = gate.side(leg).clone();
+        let (Side::Synchronized(mirror) | Side::Paused(mirror)) = &side else {
             return Err(Error::MirrorFailed {
-                path: self.catalog().record().mirror.path.0.clone(),
+                path: leg.mirror_path().to_path_buf(),
                 problem: "it is not being written".into(),
             });
         };
         // A mirror that stands still lacks what was written since.
-        let behind = matches!(gate.side, Side::Paused(_)) && !self.dirty.is_empty();
-        let doubt = source.tracker().doubt_at_rest().or(behind.then_some(Reason::Compare));
+        let unfollowed = if leg.is_recovered() { Reason::UncleanClose } else { Reason::Compare };
+        let behind = matches!(side, Side::Paused(_)) && !leg.dirty().is_empty();
+        let doubt = leg.belief().doubt_at_rest(source.tracker()).or(behind.then_some(unfollowed));
         let consistency = match (doubt, self.is_flushed()) {
             (Some(_), _) => Consistency::Fuzzy,
             (None, false) => Consistency::Crash,
             (None, true) => Consistency::Flushed,
         };
-        let length = self.content_length(&mirror.reader())?;
+        let length = self.content_length(leg, &mirror.reader())?;
         let mut taken = Taken {
             at_ns: self.host.now_ns(),
             length,
@@ -54,50 +60,42 @@ impl Volume {
             writers_waited: Duration::ZERO,
         };
         refuse(&taken)?;
-        let side = Side::Paused(Arc::clone(mirror));
-        *gate = Arc::new(Phase { source: Some(source), side, restore: None });
+        gate.put(leg, Side::Paused(Arc::clone(mirror)));
+        drop(gate);
         taken.writers_waited = begun.elapsed();
         Ok(taken)
     }
 
     /// Bytes of the source that a mirror which follows it holds; others may have cut or lengthened the source.
-    pub fn content_length(&self, mirror: &Reader) -> Result<u64> {
+    pub fn content_length(&self, leg: &Leg, mirror: &Reader) -> Result<u64> {
         match mirror.kind() {
             Kind::File => mirror.length(),
             // It may be larger than what it holds.
             Kind::Device => {
-                Ok(self.catalog().record().length.max(self.written_end.load(Ordering::Acquire)))
+                Ok(leg.catalog().record().length.max(leg.written_end.load(Ordering::Acquire)))
             }
         }
     }
 
     /// Makes the mirror durable, and gives up every writable handle on it: what stays is a reader.
-    pub fn freeze_mirror(&self) -> Result<Reader> {
+    pub fn freeze_mirror(&self, leg: &Leg) -> Result<Reader> {
         if self.host.keeps(Order::MirrorSyncedBeforeSplit) {
             // Outside the gate: nothing is written to it any more, and the source's writers need not wait.
-            let mirror = self.look(|phase| phase.side.writer().cloned()).ok_or(Error::Closed)?;
-            mirror.sync_all()?;
+            self.sync_mirror(leg)?;
         }
+        // Whoever syncs it at this moment has a handle too.
+        let _handles = leg.own_handles();
         let mut gate = self.close_gate();
-        let side = std::mem::replace(
-            &mut *gate,
-            Arc::new(Phase { source: None, side: Side::Absent, restore: None }),
-        );
-        let source = side.source.clone();
-        let Some(writer) = side.side.writer().cloned() else {
-            *gate = side;
-            return Err(Error::Closed);
+        let writer = match gate.put(leg, Side::Absent) {
+            Side::Paused(writer) => writer,
+            other => {
+                gate.put(leg, other);
+                return Err(Error::Closed);
+            }
         };
-        drop(side);
-        let frozen = Self::freeze(writer);
-        let side = frozen.as_ref().map_or(Side::Absent, |reader| Side::Frozen(reader.clone()));
-        *gate = Arc::new(Phase { source, side, restore: None });
-        frozen
-    }
-
-    fn freeze(writer: Arc<crate::area::Writer>) -> Result<Reader> {
         // The last handle: nobody else can have one, for the gate is closed and the copiers have ended.
-        let writer = Arc::into_inner(writer).ok_or(Error::Closed)?;
-        writer.freeze()
+        let reader = Arc::into_inner(writer).ok_or(Error::Closed)?.freeze()?;
+        gate.put(leg, Side::Frozen(reader.clone()));
+        Ok(reader)
     }
 }

@@ -1,6 +1,6 @@
 //! Source and mirror compared, under load: each difference is read again under the stripe's lock.
 
-use super::Volume;
+use super::{Leg, Volume};
 use crate::area::Reader;
 use crate::engine::{Control, differences};
 use crate::error::Result;
@@ -10,12 +10,13 @@ impl Volume {
     /// The blocks in which the source and the mirror differ.
     pub fn differences(
         &self,
+        leg: &Leg,
         mirror: &Reader,
         extents: &[Extent],
         control: &Control,
     ) -> Result<Vec<Extent>> {
         let source = self.source()?;
         let lock = |piece: Extent| self.stripes.lock(piece);
-        differences(source.reader(), mirror, extents, self.block_size, &self.pool, control, &lock)
+        differences(source.reader(), mirror, extents, leg.block_size(), &self.pool, control, &lock)
     }
 }

@@ -1,9 +1,9 @@
-//! A write: to the source always, to the mirror as its side says.
+//! A write: to the source always, to each mirror as its side says. A discard goes the same way.
 
-use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard};
 
-use super::{Phase, Side, Source, Volume, checked, unpoisoned};
+use super::{Attached, Leg, Phase, Side, Source, Volume, checked, unpoisoned};
 use crate::area::{Kind, Order, Writer};
 use crate::error::{Error, Result};
 use crate::units::{BlockRun, Extent};
@@ -12,74 +12,155 @@ use crate::units::{BlockRun, Extent};
 /// blocks of 4 MiB a petabyte.
 pub const BLOCKS_MAX: u64 = 1 << 28;
 
-/// Why a write did not reach both sides.
+/// What is done to an extent.
+#[derive(Clone, Copy)]
+pub(super) enum Change<'a> {
+    /// These bytes are put there.
+    Write(&'a [u8]),
+    /// It reads as zeros from then on, as a hole where the area has holes.
+    Discard,
+}
+
+/// What has to be done before a change can enter the gate.
+enum Missing {
+    Session,
+    Resize,
+    Intent,
+}
+
+/// Why a change did not reach the source.
 enum Fault {
     /// It was not begun: the caller's error.
     Refused(Error),
-    /// The source failed: the caller's error.
+    /// The source failed: the caller's error too, and the mirrors must not follow.
     Source(Error),
-    /// The mirror: ours to deal with.
-    Mirror(Error),
+}
+
+/// Mirrors that a change did not reach: ours to deal with.
+type Lost = Vec<(Arc<Leg>, Error)>;
+
+impl Change<'_> {
+    /// The part of it that belongs to `part` of `whole`.
+    fn part(self, whole: Extent, part: Extent) -> Self {
+        match self {
+            Self::Write(bytes) => {
+                let start = (part.offset - whole.offset) as usize;
+                Self::Write(bytes.get(start..start + part.length as usize).unwrap_or_default())
+            }
+            Self::Discard => Self::Discard,
+        }
+    }
+
+    pub(super) fn make(self, area: &Writer, extent: Extent) -> Result<()> {
+        match self {
+            Self::Write(bytes) => area.write_at(bytes, extent.offset),
+            Self::Discard => area.discard(extent),
+        }
+    }
 }
 
 impl Volume {
     /// Writes all of `data` at `offset`; a file grows when that lies past its end. The bytes must not change
-    /// meanwhile: both sides are written from them.
+    /// meanwhile: every side is written from them.
     pub fn write(&self, data: &[u8], offset: u64) -> Result<()> {
         let extent = checked(offset, data.len())?;
+        self.change(Change::Write(data), extent)
+    }
+
+    pub(super) fn change(&self, change: Change<'_>, extent: Extent) -> Result<()> {
         if extent.is_empty() {
             return Ok(());
         }
-        self.apply_resize()?;
-        let gate = self.gate();
-        let written = if self.host.keeps(Order::DrainBeforeSplit) {
-            // The gate stays held through the write: whoever closes it waits for this write.
-            let written = self.write_through(&gate, data, extent);
-            drop(gate);
-            written
-        } else {
-            let phase = std::sync::Arc::clone(&gate);
-            drop(gate);
-            self.write_through(&phase, data, extent)
+        // As much as the intent log has room for at once; nearly always all of it.
+        let unit = self.intent.region_bytes() * (self.intent.slots() as u64 / 4);
+        if extent.offset / unit == (extent.end() - 1) / unit {
+            return self.change_part(change, extent);
+        }
+        extent.pieces(unit).try_for_each(|part| self.change_part(change.part(extent, part), part))
+    }
+
+    fn change_part(&self, change: Change<'_>, extent: Extent) -> Result<()> {
+        let (made, lost) = loop {
+            let gate = self.gate();
+            if let Some(missing) = self.missing(&gate, extent) {
+                drop(gate);
+                self.provide(&missing, extent)?;
+                continue;
+            }
+            let mut lost = Lost::new();
+            let made = if self.host.keeps(Order::DrainBeforeSplit) {
+                // The gate stays held through the change: whoever closes it waits for it.
+                self.change_all(&gate, change, extent, &mut lost)
+            } else {
+                let phase = gate.clone();
+                drop(gate);
+                self.change_all(&phase, change, extent, &mut lost)
+            };
+            break (made, lost);
         };
-        match written {
-            Ok(()) => Ok(()),
-            Err(Fault::Mirror(error)) => self.write_without_mirror(data, offset, error),
+        // A mirror that failed costs the caller nothing, as long as it can be shut out.
+        let fenced = lost.into_iter().try_for_each(|(leg, error)| self.mirror_failed(&leg, error));
+        match made {
+            Ok(()) => fenced,
             Err(Fault::Refused(error)) => Err(error),
             Err(Fault::Source(error)) => Err(self.source_failed(extent, error)),
         }
     }
 
-    fn write_through(&self, phase: &Phase, data: &[u8], extent: Extent) -> Result<(), Fault> {
-        let source = phase.source.as_ref().ok_or_else(|| Fault::Refused(self.source_missing()))?;
-        self.begin_session(phase).map_err(Fault::Refused)?;
-        self.unflushed.store(true, Ordering::Release);
-        source.tracker().before_own_write();
-        self.make_room(phase, source, extent).map_err(Fault::Refused)?;
-        let _growing = self.clear_gap(phase, source, extent)?;
-        self.stripes.pieces(extent).try_for_each(|piece| {
-            let start = (piece.offset - extent.offset) as usize;
-            let bytes = data.get(start..start + piece.length as usize).unwrap_or_default();
-            self.write_piece(phase, source, piece, bytes)
-        })?;
-        // Again: a flush may have begun and ended since.
-        self.unflushed.store(true, Ordering::Release);
-        source.tracker().after_own_write(extent.end());
-        self.written_end.fetch_max(extent.end(), Ordering::AcqRel);
-        Ok(())
+    fn missing(&self, phase: &Phase, extent: Extent) -> Option<Missing> {
+        let resize = || phase.restore.as_ref().and_then(|running| running.restore.resize());
+        if !self.has_session() {
+            Some(Missing::Session)
+        } else if resize().is_some() {
+            Some(Missing::Resize)
+        } else {
+            (!self.intent.is_active(extent)).then_some(Missing::Intent)
+        }
     }
 
-    /// The mirror failed in the middle of a write: it is given up, and the write is made to the source as a whole.
-    fn write_without_mirror(&self, data: &[u8], offset: u64, error: Error) -> Result<()> {
-        self.mirror_failed(error)?;
-        self.write(data, offset)
+    fn provide(&self, missing: &Missing, extent: Extent) -> Result<()> {
+        match missing {
+            Missing::Session => self.begin_session(),
+            Missing::Resize => self.apply_resize(),
+            Missing::Intent => self.log_intent(extent),
+        }
+    }
+
+    fn change_all(
+        &self,
+        phase: &Phase,
+        change: Change<'_>,
+        extent: Extent,
+        lost: &mut Lost,
+    ) -> Result<(), Fault> {
+        let source = phase.source.as_ref().ok_or_else(|| Fault::Refused(self.source_missing()))?;
+        let writer = source.writer().map_err(Fault::Refused)?;
+        source.tracker().before_own_write();
+        let _busy = phase.restore.as_ref().map(|_| self.traffic.enter());
+        self.make_room(phase, source, extent).map_err(Fault::Refused)?;
+        let _growing = self.clear_gap(phase, source, extent, lost)?;
+        let made = self.stripes.pieces(extent).try_for_each(|piece| {
+            self.change_piece(phase, writer, change.part(extent, piece), piece, lost)
+        });
+        // After the bytes: a flush that began before may not have them.
+        self.unsynced.set(self.unit.touching(extent));
+        made?;
+        if matches!(change, Change::Write(_)) {
+            source.tracker().after_own_write(extent.end());
+            for attached in &phase.legs {
+                attached.leg.written_end.fetch_max(extent.end(), Ordering::AcqRel);
+            }
+        }
+        Ok(())
     }
 
     /// A file that grows: the new tail, and the gap that is zeros, is marked unless both sides grow alike.
     fn make_room(&self, phase: &Phase, source: &Source, extent: Extent) -> Result<()> {
-        let room = self.dirty.blocks();
-        let needed = self.block_size.count(extent.end());
-        if needed < room {
+        let has_room = |leg: &Leg| leg.block_size().count(extent.end()) < leg.dirty().blocks();
+        let units = self.unit.count(extent.end());
+        if units <= self.unsynced.blocks()
+            && phase.legs.iter().all(|attached| has_room(&attached.leg))
+        {
             return Ok(());
         }
         let length = source.reader().length()?;
@@ -90,16 +171,21 @@ impl Volume {
                 limit: length,
             });
         }
-        if needed <= room {
-            return Ok(());
-        }
-        if needed > BLOCKS_MAX {
-            let limit = BLOCKS_MAX * self.block_size.bytes();
+        let limit = phase.legs.iter().map(|attached| attached.leg.block_size()).min();
+        let limit = BLOCKS_MAX * limit.unwrap_or(self.unit).bytes();
+        if extent.end() > limit {
             return Err(Error::Range { offset: extent.offset, length: extent.length, limit });
         }
-        self.dirty.make_room(needed);
-        if !matches!(phase.side, Side::Synchronized(_) | Side::Synchronizing(_)) {
-            self.dirty.set(BlockRun::between(length / self.block_size.bytes(), needed));
+        self.unsynced.make_room(units);
+        for Attached { leg, side } in &phase.legs {
+            let size = leg.block_size();
+            let needed = size.count(extent.end());
+            if needed > leg.dirty().blocks() {
+                leg.dirty().make_room(needed);
+                if side.followed().is_none() {
+                    leg.dirty().set(BlockRun::between(length / size.bytes(), needed));
+                }
+            }
         }
         Ok(())
     }
@@ -111,70 +197,71 @@ impl Volume {
         phase: &Phase,
         source: &Source,
         extent: Extent,
+        lost: &mut Lost,
     ) -> Result<Option<MutexGuard<'_, ()>>, Fault> {
-        let (Side::Synchronized(mirror) | Side::Synchronizing(mirror)) = &phase.side else {
-            return Ok(None);
+        let on_device = |attached: &&Attached| {
+            attached.side.followed().is_some_and(|mirror| mirror.reader().kind() == Kind::Device)
         };
         let length = || source.reader().length().map_err(Fault::Refused);
-        let kinds = (source.reader().kind(), mirror.reader().kind());
-        if kinds != (Kind::File, Kind::Device) || extent.end() <= length()? {
+        if source.reader().kind() != Kind::File
+            || !phase.legs.iter().any(|attached| on_device(&attached))
+            || extent.end() <= length()?
+        {
             return Ok(None);
         }
         let growing = unpoisoned(&self.growing);
-        let length = length()?;
-        if extent.offset > length {
-            mirror.discard(Extent::between(length, extent.offset)).map_err(Fault::Mirror)?;
+        let gap = Extent::between(length()?, extent.offset);
+        for Attached { leg, side } in phase.legs.iter().filter(on_device) {
+            if let (Some(mirror), false) = (side.followed(), gap.is_empty())
+                && let Err(error) = mirror.discard(gap)
+            {
+                leg.dirty().set(leg.block_size().touching(gap));
+                lost.push((Arc::clone(leg), error));
+            }
         }
         Ok(Some(growing))
     }
 
-    fn write_piece(
+    /// Marks first, then the source, then the mirrors that follow it.
+    fn change_piece(
         &self,
         phase: &Phase,
-        source: &Source,
+        source: &Writer,
+        change: Change<'_>,
         piece: Extent,
-        bytes: &[u8],
+        lost: &mut Lost,
     ) -> Result<(), Fault> {
-        let blocks = self.block_size.touching(piece);
-        let _lock = self.stripes.lock(piece);
-        let writer = source.writer().map_err(Fault::Source)?;
-        match &phase.side {
-            Side::Synchronized(mirror) => write_both(writer, mirror, bytes, piece.offset),
-            Side::Synchronizing(mirror) => self.write_forward(writer, mirror, piece, bytes),
-            Side::Absent | Side::Paused(_) | Side::Frozen(_) => {
-                if self.host.keeps(Order::MarkBeforeWrite) {
-                    self.dirty.set(blocks);
-                }
-                match &phase.restore {
-                    Some(restore) => restore.write(writer, piece, bytes).map_err(Fault::Source),
-                    None => writer.write_at(bytes, piece.offset).map_err(Fault::Source),
-                }
+        let _held = self.stripes.lock(piece);
+        for Attached { leg, side } in &phase.legs {
+            if side.followed().is_none() && self.host.keeps(Order::MarkBeforeWrite) {
+                leg.dirty().set(leg.block_size().touching(piece));
             }
         }
-    }
-
-    /// While an establish copies: blocks that it has still to copy are left to it, the others go to both.
-    fn write_forward(
-        &self,
-        source: &Writer,
-        mirror: &Writer,
-        piece: Extent,
-        bytes: &[u8],
-    ) -> Result<(), Fault> {
-        for part in piece.pieces(self.block_size.bytes()) {
-            let start = (part.offset - piece.offset) as usize;
-            let bytes = bytes.get(start..start + part.length as usize).unwrap_or_default();
-            if self.dirty.any(self.block_size.touching(part)) {
-                source.write_at(bytes, part.offset).map_err(Fault::Source)?;
-            } else {
-                write_both(source, mirror, bytes, part.offset)?;
+        match &phase.restore {
+            Some(running) => running.restore.change(source, piece, change),
+            None => change.make(source, piece),
+        }
+        .map_err(Fault::Source)?;
+        for Attached { leg, side } in &phase.legs {
+            let made = match side {
+                Side::Synchronized(mirror) => change.make(mirror, piece),
+                Side::Synchronizing(mirror) => forward(leg, mirror, change, piece),
+                Side::Absent | Side::Paused(_) | Side::Frozen(_) => Ok(()),
+            };
+            if let Err(error) = made {
+                leg.dirty().set(leg.block_size().touching(piece));
+                lost.push((Arc::clone(leg), error));
             }
         }
         Ok(())
     }
 }
 
-fn write_both(source: &Writer, mirror: &Writer, bytes: &[u8], offset: u64) -> Result<(), Fault> {
-    source.write_at(bytes, offset).map_err(Fault::Source)?;
-    mirror.write_at(bytes, offset).map_err(Fault::Mirror)
+/// While an establish copies: blocks that it has still to copy are left to it, the others go to the mirror too.
+fn forward(leg: &Leg, mirror: &Writer, change: Change<'_>, piece: Extent) -> Result<()> {
+    let size = leg.block_size();
+    piece
+        .pieces(size.bytes())
+        .filter(|part| !leg.dirty().any(size.touching(*part)))
+        .try_for_each(|part| change.part(piece, part).make(mirror, part))
 }

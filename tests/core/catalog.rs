@@ -21,11 +21,11 @@ use crate::campaign::{Figures, Verdict, campaign, samples, seed};
 const BLOCKS: u64 = 70_000;
 const STEPS: u64 = 24;
 
-fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     "/data/mirror.splitmirror".into()
 }
 
-fn new_record() -> Record {
+pub(crate) fn new_record() -> Record {
     let stamp = Stamp {
         device: 1,
         file_system: 1,
@@ -59,7 +59,10 @@ fn new_record() -> Record {
         clean: None,
         dirty: MapRef::default(),
         pending: None,
-        pages_reserved: 0,
+        restored: None,
+        siblings: Vec::new(),
+        intents: 0,
+        groups_reserved: 0,
     }
 }
 
@@ -93,6 +96,10 @@ fn random_set(random: &mut Random) -> Bitmap {
         if random.chance(1, 2) { set.set(run) } else { set.clear(run) }
     }
     set
+}
+
+fn load_dirty(catalog: &mut Catalog) -> Result<Option<Bitmap>> {
+    Ok(catalog.load_map(MapKind::Dirty)?.and_then(|layers| layers.into_iter().next()))
 }
 
 impl Story {
@@ -134,17 +141,17 @@ impl Story {
                 let set = Arc::new(random_set(random));
                 let (least, most) = (set.clone(), set.clone());
                 self.begin(Some(Content { number, least, most, ..now }));
-                let maps = [(MapKind::Dirty, &*set)];
+                let maps: [(MapKind, &[&Bitmap]); 1] = [(MapKind::Dirty, &[&set])];
                 catalog.commit_with(&maps, |record| record.generation = number).unwrap();
             }
             7 | 8 => {
-                let Some(set) = catalog.load_map(MapKind::Dirty).unwrap() else { return };
+                let Some(set) = load_dirty(catalog).unwrap() else { return };
                 let touched = random_set(random);
                 let rest = set.snapshot();
                 rest.remove(&touched);
                 let rest = Arc::new(rest);
                 self.begin(Some(Content { least: rest.clone(), ..now }));
-                catalog.shrink(MapKind::Dirty, &rest, &touched).unwrap();
+                catalog.rewrite(MapKind::Dirty, &[&rest], &touched).unwrap();
             }
             _ => {
                 let digests = vec![[number as u8; 32]; 3];
@@ -204,7 +211,7 @@ impl Story {
         if candidates.peek().is_none() {
             return Err(format!("the record {number} is neither the old nor the new one"));
         }
-        let set = catalog.load_map(MapKind::Dirty).map_err(|error| error.to_string())?;
+        let set = load_dirty(&mut catalog).map_err(|error| error.to_string())?;
         let set = set.ok_or("the bitmap is not believed")?;
         let lacks = |set: &Bitmap, wanted: &Bitmap| {
             let missing = wanted.snapshot();
@@ -275,7 +282,7 @@ fn again(image: &SimHost, random: &mut Random) -> Verdict {
     // A seal that was being replaced may belong to no record any more.
     catalog.commit(|record| record.hold = None).map_err(|error| error.to_string())?;
     let number = catalog.record().generation;
-    let set = catalog.load_map(MapKind::Dirty).map_err(|error| error.to_string())?;
+    let set = load_dirty(&mut catalog).map_err(|error| error.to_string())?;
     let set = set.ok_or("the bitmap is not believed")?;
     if random.chance(1, 2) {
         drop(catalog);

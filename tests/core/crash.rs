@@ -71,6 +71,13 @@ fn needed_by(rule: Order) -> Option<(Mode, &'static str, &'static str)> {
         Order::DrainBeforeSplit => return None,
         // A torn record is mostly no JSON any more, and then not believed either way: see `catalog`.
         Order::ChecksumTested => return None,
+        // Which slot a page goes to shows only together with a torn one: see `intents`.
+        Order::IntentSlotsAlternate | Order::IntentsSyncedBeforeRecord => return None,
+        // Power is cut soon after a process was killed: see `intents`.
+        Order::LeftSyncedBeforeBelieved => return None,
+        Order::OthersMarkedBeforeRestore => return None,
+        Order::SidesSyncedBeforeIntentRemoved => return None,
+        Order::MarksSavedBeforeIntentRemoved => return None,
         Order::IntentBeforeWrite => (Exclusive, "written corruption", "I7"),
         Order::MarkBeforeWrite => (Exclusive, "sessions", ""),
         Order::DataSyncedBeforeCleanMark => (Exclusive, "sessions", ""),

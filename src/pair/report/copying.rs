@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{PairNow, StampReport};
 use crate::engine::{CopyPlan, CopyStats};
+use crate::pair::provenance::ProvenanceRun;
 use crate::units::{BlockSize, Extent};
 
 /// What copying took.
@@ -95,6 +96,19 @@ pub struct RefreshReport {
     pub split: SplitReport,
 }
 
+/// Of `repair()`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[allow(missing_docs, reason = "the fields are documented in the Python package's reports")]
+pub struct RepairReport {
+    #[serde(flatten)]
+    pub pair: PairNow,
+    #[serde(flatten)]
+    pub copy: CopyReport,
+    pub from_mirror: String,
+    pub generation: u64,
+    pub label: Option<String>,
+}
+
 /// Of a restore.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[allow(missing_docs, reason = "the fields are documented in the Python package's reports")]
@@ -108,6 +122,9 @@ pub struct Receipt {
     #[serde(flatten)]
     pub copy: CopyReport,
     pub blocks_app_written: u64,
+    pub restore_id: Option<String>,
+    pub block_size: u64,
+    pub provenance: Vec<ProvenanceRun>,
     pub length_before: Option<u64>,
     pub length_after: u64,
     pub mirror_stamp_before: StampReport,

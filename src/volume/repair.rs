@@ -1,0 +1,46 @@
+//! What the volume does when one mirror takes the place of another's copy.
+
+use std::sync::{Arc, MutexGuard};
+
+use super::{Leg, Side, Volume, unpoisoned};
+use crate::area::Reader;
+use crate::units::Extent;
+
+impl Volume {
+    /// Held while something begins that must not begin beside a restore, or a restore does.
+    pub fn starting(&self) -> MutexGuard<'_, ()> {
+        unpoisoned(&self.starts)
+    }
+
+    /// A mirror that is being synchronized, if one is.
+    pub fn synchronizing(&self) -> Option<Arc<Leg>> {
+        self.look(|phase| {
+            let mut legs = phase.legs.iter();
+            let found = legs.find(|attached| matches!(attached.side, Side::Synchronizing(_)));
+            found.map(|attached| Arc::clone(&attached.leg))
+        })
+    }
+
+    /// Nothing is written to a mirror any more: what is written to the source is marked.
+    pub fn stop_following(&self, leg: &Leg) {
+        let _handles = leg.own_handles();
+        self.close_gate().put(leg, Side::Absent);
+    }
+
+    /// A mirror has become a copy of another, split one: it is split too, and differs from the source where that one
+    /// does, believed as that one is.
+    pub fn copy_standing(&self, from: &Leg, to: &Leg, mirror: Reader) {
+        let mut gate = self.close_gate();
+        to.dirty().clear_all();
+        to.dirty()
+            .make_room(from.dirty().blocks() * from.block_size().bytes() / to.block_size().bytes());
+        for run in from.dirty().runs() {
+            let extent = from.block_size().extent(run, u64::MAX >> 1);
+            let touched = to.block_size().touching(Extent::new(extent.offset, extent.length));
+            to.dirty().set(touched);
+        }
+        to.belief().copy(from.belief());
+        to.set_recovered(from.is_recovered());
+        gate.put(to, Side::Frozen(mirror));
+    }
+}

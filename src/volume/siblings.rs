@@ -1,0 +1,129 @@
+//! Siblings: the other mirrors of the same source. Each catalog knows of them, and the source carries their list, so
+//! that whoever opens one opens all: a write is then mirrored or marked in each. One that cannot be opened is named,
+//! and finds by the source's epoch that it has missed writes.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::join::check_identity;
+use super::{Source, Volume, unpoisoned};
+use crate::catalog::{Catalog, Record, Sibling, StoredPath};
+use crate::error::{Error, Result, shown};
+
+/// A mirror of the source that could not be opened.
+#[derive(Debug, Clone)]
+pub struct Missing {
+    /// Which one.
+    pub sibling: Sibling,
+    /// Why.
+    pub problem: String,
+}
+
+/// A mirror as its siblings know it.
+fn sibling_of(record: &Record, folder: &Path) -> Sibling {
+    Sibling {
+        pair_id: record.pair_id,
+        mirror: record.mirror.path.clone(),
+        catalog: StoredPath(folder.to_path_buf()),
+    }
+}
+
+impl Volume {
+    /// Opens the mirrors of this source that are known of and not open yet.
+    pub(super) fn open_siblings(&self) -> Result<()> {
+        let mut missing = Vec::new();
+        for sibling in self.known_siblings() {
+            match self.open_sibling(&sibling) {
+                Ok(()) => {}
+                // It was detached: its mirror is there, and nobody's any more.
+                Err(Error::CatalogMissing { .. })
+                    if matches!(self.host().find(&sibling.mirror.0), Ok(Some(_))) => {}
+                Err(error) => {
+                    let mirror = shown(&sibling.mirror.0);
+                    log::info!(target: "splitmirror.volume", "the sibling {mirror} is not open: {error}");
+                    missing.push(Missing { sibling, problem: error.to_string() });
+                }
+            }
+        }
+        *unpoisoned(&self.missing) = missing;
+        self.know_each_other()
+    }
+
+    fn open_sibling(&self, sibling: &Sibling) -> Result<()> {
+        let host = self.host();
+        let catalog = Catalog::open(Arc::clone(host), &sibling.catalog.0)?;
+        let found = host
+            .find(&sibling.mirror.0)?
+            .ok_or_else(|| Error::NotFound { path: sibling.mirror.0.clone() })?;
+        let record = catalog.record();
+        let of_ours = |leg: &Arc<super::Leg>| leg.catalog().record().volume_id == record.volume_id;
+        if record.pair_id != sibling.pair_id || !self.legs().iter().all(of_ours) {
+            return Err(Error::MovedPair {
+                path: sibling.mirror.0.clone(),
+                problem: "it is the mirror of another pair by now".into(),
+            });
+        }
+        check_identity(&**host, &found, record)?;
+        self.join(catalog, found.path).map(drop)
+    }
+
+    /// The mirrors that catalogs and the source name, and that are not open here.
+    fn known_siblings(&self) -> Vec<Sibling> {
+        let legs = self.legs();
+        let mut known: Vec<Sibling> =
+            legs.iter().flat_map(|leg| leg.catalog().record().siblings.clone()).collect();
+        if let Ok(source) = self.source()
+            && let Ok(Some(list)) = source.reader().mirrors()
+        {
+            known.extend(serde_json::from_slice::<Vec<Sibling>>(&list).unwrap_or_default());
+        }
+        known.sort_by_key(|sibling| sibling.pair_id);
+        known.dedup_by_key(|sibling| sibling.pair_id);
+        known.retain(|sibling| legs.iter().all(|leg| leg.pair_id() != sibling.pair_id));
+        known
+    }
+
+    /// All mirrors of the source that are there or missing.
+    fn all_siblings(&self) -> Vec<Sibling> {
+        let open = self.legs();
+        let open = open.iter().map(|leg| sibling_of(leg.catalog().record(), leg.folder()));
+        let missing = self.missing_siblings();
+        let mut all: Vec<Sibling> =
+            open.chain(missing.into_iter().map(|missing| missing.sibling)).collect();
+        all.sort_by_key(|sibling| sibling.pair_id);
+        all
+    }
+
+    /// Records in each catalog which others there are.
+    pub(super) fn know_each_other(&self) -> Result<()> {
+        let all = self.all_siblings();
+        for leg in self.legs() {
+            let others: Vec<Sibling> =
+                all.iter().filter(|other| other.pair_id != leg.pair_id()).cloned().collect();
+            let mut catalog = leg.catalog();
+            if catalog.record().siblings != others {
+                catalog.commit(|record| record.siblings = others)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the source the list of its mirrors, for a pair that will be made while none of these is open.
+    pub(super) fn list_mirrors(&self, source: &Source) {
+        let Ok(list) = serde_json::to_vec(&self.all_siblings()) else { return };
+        let listed = match source.reader().mirrors() {
+            Ok(Some(known)) if known == list => Ok(()),
+            Ok(_) => source.set_mirrors(&list),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = listed {
+            // Attributes have little room. Mirrors that have met know each other from their catalogs.
+            log::info!(target: "splitmirror.volume", "the source does not list its mirrors: {error}");
+        }
+    }
+
+    /// The mirrors of the source that could not be opened.
+    pub fn missing_siblings(&self) -> Vec<Missing> {
+        unpoisoned(&self.missing).clone()
+    }
+}
