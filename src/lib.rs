@@ -40,8 +40,8 @@ mod bindings;
 mod _core {
     #[pymodule_export]
     use crate::bindings::{
-        CancelToken, MirrorView, Pair, Plan, doctor, drain_log, history, list_pairs, status,
-        version,
+        CancelToken, MirrorView, Pair, Plan, RestoreJob, doctor, drain_log, history, list_pairs,
+        status, version,
     };
 
     #[pymodule_init]

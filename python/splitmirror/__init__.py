@@ -18,8 +18,9 @@ from __future__ import annotations
 from splitmirror import _core, errors
 from splitmirror._core import CancelToken
 from splitmirror.errors import SplitMirrorError
+from splitmirror.hooks import HookReport, Hooks
 from splitmirror.lookup import doctor, history, list_pairs, status
-from splitmirror.pair import MirrorPair
+from splitmirror.pair import MirrorPair, RestoreJob
 from splitmirror.plan import Plan
 from splitmirror.reports import (
     AbandonReport,
@@ -29,10 +30,13 @@ from splitmirror.reports import (
     EstablishReport,
     Event,
     PlanReport,
+    ProvenanceRun,
     Receipt,
     RefreshReport,
+    RepairReport,
     ScrubReport,
     SealReport,
+    SiblingStatus,
     SplitReport,
     Stamp,
     Status,
@@ -53,13 +57,19 @@ __all__ = [
     "DifferingRange",
     "EstablishReport",
     "Event",
+    "HookReport",
+    "Hooks",
     "MirrorPair",
     "Plan",
     "PlanReport",
+    "ProvenanceRun",
     "Receipt",
     "RefreshReport",
+    "RepairReport",
+    "RestoreJob",
     "ScrubReport",
     "SealReport",
+    "SiblingStatus",
     "SplitMirrorError",
     "SplitReport",
     "Stamp",

@@ -14,6 +14,7 @@ _Progress: TypeAlias = Callable[[str, int, int], object] | None
 # For Python 3.11, numpy does not declare its arrays to be buffers.
 _Buffer: TypeAlias = Buffer | npt.NDArray[Any]
 _Accept: TypeAlias = Iterable[str] | None
+_Hook: TypeAlias = Callable[[], object] | None
 _Ranges: TypeAlias = Iterable[tuple[int, int]] | None
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "MirrorView",
     "Pair",
     "Plan",
+    "RestoreJob",
     "doctor",
     "drain_log",
     "history",
@@ -39,6 +41,15 @@ class CancelToken:
 @final
 class Plan:
     def to_json(self) -> str: ...
+
+@final
+class RestoreJob:
+    def wait(self, timeout: float | None = None) -> str | None: ...
+    def pause(self) -> None: ...
+    def progress(self) -> tuple[str, int, int]: ...
+    def set_rate(self, bytes_per_second: int) -> None: ...
+    @property
+    def running(self) -> bool: ...
 
 @final
 class MirrorView:
@@ -88,6 +99,8 @@ class Pair:
         label: str | None = None,
         as_of_last_establish: bool = False,
         require: str | None = None,
+        freeze: _Hook = None,
+        thaw: _Hook = None,
     ) -> str: ...
     def refresh(
         self,
@@ -96,6 +109,8 @@ class Pair:
         force: bool = False,
         accept: _Accept = None,
         require: str | None = None,
+        freeze: _Hook = None,
+        thaw: _Hook = None,
         progress: _Progress = None,
         cancel: CancelToken | None = None,
     ) -> str: ...
@@ -124,6 +139,39 @@ class Pair:
         cancel: CancelToken | None = None,
     ) -> str: ...
     def abandon_restore(self) -> str: ...
+    def start_restore(
+        self,
+        *,
+        plan: Plan | None = None,
+        full: bool = False,
+        ranges: _Ranges = None,
+        restart: bool = False,
+        ignore_sidecars: bool = False,
+        accept: _Accept = None,
+        rate: int = 0,
+    ) -> RestoreJob: ...
+    def start_resume(
+        self, *, ignore_sidecars: bool = False, accept: _Accept = None, rate: int = 0
+    ) -> RestoreJob: ...
+    def restore_job(self) -> RestoreJob | None: ...
+    def heal(
+        self,
+        restore_id: str,
+        *,
+        while_in_use: bool = False,
+        ignore_sidecars: bool = False,
+        accept: _Accept = None,
+        progress: _Progress = None,
+        cancel: CancelToken | None = None,
+    ) -> str: ...
+    def repair(
+        self,
+        from_mirror: _Path,
+        *,
+        accept: _Accept = None,
+        progress: _Progress = None,
+        cancel: CancelToken | None = None,
+    ) -> str: ...
     def verify(
         self,
         *,
@@ -150,6 +198,7 @@ class Pair:
     def read(self, offset: int, size: int) -> bytes: ...
     def readinto(self, offset: int, buffer: _Buffer) -> int: ...
     def write(self, offset: int, data: _Buffer) -> int: ...
+    def discard(self, offset: int, length: int) -> None: ...
     def flush(self) -> None: ...
     def mirror_read(self, offset: int, size: int) -> bytes: ...
     def mirror_readinto(self, offset: int, buffer: _Buffer) -> int: ...

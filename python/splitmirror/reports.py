@@ -9,10 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from splitmirror._document import Bytes, Document, Extents, Number, Seconds, Sentences, Time
+from splitmirror.hooks import HookReport
 from splitmirror.states import Condition, State
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +70,12 @@ class EstablishReport(CopyReport):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitReport(PairReport):
-    """Result of split(): the mirror is a point in time from here on."""
+    """Result of split(): the mirror is a point in time from here on.
+
+    ``consistency`` is what the point promises: "application" (a freeze hook succeeded),
+    "flushed" (one instant, everything written before was flushed), "crash" (one instant) or
+    "fuzzy" (parts may be of different instants). ``hooks`` says how freeze and thaw went.
+    """
 
     kind: ClassVar[str] = "split"
     generation: Number
@@ -76,6 +86,7 @@ class SplitReport(PairReport):
     writers_paused_seconds: Seconds
     seconds: Seconds
     mirror_stamp: Stamp
+    hooks: tuple[HookReport, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,12 +99,35 @@ class RefreshReport(PairReport):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProvenanceRun(Document):
+    """A run of blocks of one origin: "mirror", "app-written" or "pending"; in bytes."""
+
+    offset: int
+    length: Bytes
+    origin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairReport(CopyReport):
+    """Result of repair(): the mirror holds the point in time of another one."""
+
+    kind: ClassVar[str] = "repair"
+    from_mirror: str
+    generation: Number
+    label: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt(CopyReport):
     """Result of a restore, with the proof that the mirror was not touched.
 
     The stamps, and the root digests when the mirror is sealed, were taken before and after;
     ``mirror_unchanged`` says whether they are equal. ``unrestored`` lists the (offset, length)
     ranges in bytes that could not be restored; then ``complete`` is false.
+
+    ``provenance`` says where the blocks are from: runs of blocks that were brought back
+    ("mirror") or that the application wrote meanwhile ("app-written"); the others were kept.
+    provenance_map() gives the same as an array. heal() restores the app-written ones too.
     """
 
     kind: ClassVar[str] = "receipt"
@@ -102,6 +136,9 @@ class Receipt(CopyReport):
     source: str
     to: str | None
     blocks_app_written: int
+    restore_id: str | None
+    block_size: Bytes
+    provenance: tuple[ProvenanceRun, ...]
     length_before: Bytes | None
     length_after: Bytes
     mirror_stamp_before: Stamp
@@ -113,6 +150,23 @@ class Receipt(CopyReport):
     complete: bool
     unrestored: Extents
     resumed: bool
+    hooks: tuple[HookReport, ...] = ()
+
+    def provenance_map(self) -> npt.NDArray[np.uint8]:
+        """Give one number a block of ``block_size`` bytes, for all of the source.
+
+        0: kept, it was equal to the mirror. 1: brought back from the mirror. 2: written by the
+        application since the restore took effect. 3: still to be brought back.
+        """
+        import numpy as np
+
+        codes = {"mirror": 1, "app-written": 2, "pending": 3}
+        blocks = np.zeros(self.blocks_total, dtype=np.uint8)
+        for run in self.provenance:
+            first = run.offset // self.block_size
+            end = -(-(run.offset + run.length) // self.block_size)
+            blocks[first:end] = codes[run.origin]
+        return blocks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,6 +272,22 @@ class Tracking(Document):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SiblingStatus(Document):
+    """Another mirror of the same source; ``problem`` says why it could not be opened.
+
+    One that is not ``open`` misses what is written meanwhile; its next establish or restore
+    compares, with the reason "missed-epoch".
+    """
+
+    pair_id: str
+    mirror: str
+    state: State | None
+    conditions: tuple[Condition, ...]
+    open: bool
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status(Document):
     """Where a pair stands.
 
@@ -250,6 +320,7 @@ class Status(Document):
     tracking: Tracking | None
     changed_blocks: int | None
     pending_blocks: int
+    siblings: tuple[SiblingStatus, ...]
     next: tuple[str, ...]
     advice: Sentences
 

@@ -7,14 +7,17 @@ mod arguments;
 mod buffers;
 mod errors;
 mod functions;
+mod job;
 mod log_queue;
 mod pair;
+mod restoring;
 mod run;
 mod tokens;
 mod verbs;
 mod view;
 
 pub(crate) use functions::{doctor, drain_log, history, list_pairs, status, version};
+pub(crate) use job::RestoreJob;
 pub(crate) use log_queue::install;
 pub(crate) use pair::Pair;
 pub(crate) use tokens::{CancelToken, Plan};

@@ -1,6 +1,7 @@
 //! The class `_core.Pair`: opening, closing, attributes, and bytes. The verbs are in `verbs`.
 
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 
 use numpy::PyArray1;
 use pyo3::prelude::*;
@@ -20,7 +21,7 @@ use crate::volume::Settings;
 /// A source and its mirror, open.
 #[pyclass(frozen, module = "splitmirror._core")]
 #[derive(Debug)]
-pub(crate) struct Pair(pub(super) crate::pair::Pair);
+pub(crate) struct Pair(pub(super) Arc<crate::pair::Pair>);
 
 /// Reads that are larger are refused: a mistake, or a case for `readinto`.
 const READ_BYTES_MAX: u64 = 1 << 31;
@@ -68,7 +69,9 @@ impl Pair {
             catalog: catalog.map(|path| path.0),
             settings: Settings::default(),
         };
-        Ok(Self(py.detach(|| crate::pair::Pair::create(host(), &source.0, &mirror.0, options))?))
+        let made =
+            py.detach(|| crate::pair::Pair::create(host(), &source.0, &mirror.0, options))?;
+        Ok(Self(Arc::new(made)))
     }
 
     /// Open the pair of a mirror.
@@ -85,7 +88,8 @@ impl Pair {
             source: source.map(|path| path.0),
             settings: Settings::default(),
         };
-        Ok(Self(py.detach(|| crate::pair::Pair::open(host(), &mirror.0, options))?))
+        let opened = py.detach(|| crate::pair::Pair::open(host(), &mirror.0, options))?;
+        Ok(Self(Arc::new(opened)))
     }
 
     /// Make a pair of a mirror that holds a point in time already.
@@ -114,7 +118,7 @@ impl Pair {
         let adopt = |control: &Control| {
             crate::pair::Pair::adopt(host(), &mirror.0, &source.0, options, control)
         };
-        Ok(Self(run(py, progress, cancel, adopt)?))
+        Ok(Self(Arc::new(run(py, progress, cancel, adopt)?)))
     }
 
     /// Read up to size bytes of the source from an offset; fewer only at its end.
@@ -139,6 +143,12 @@ impl Pair {
     fn write(&self, offset: ByteCount, data: &Bound<'_, PyAny>) -> PyResult<usize> {
         let volume = self.0.volume()?;
         write_stable(data, |bytes, start| volume.write(bytes, offset.0.saturating_add(start)))
+    }
+
+    /// Make part of the source read as zeros, as a hole where it has holes; and of the mirror while it is synchronized.
+    fn discard(&self, py: Python<'_>, offset: ByteCount, length: ByteCount) -> PyResult<()> {
+        let volume = self.0.volume()?;
+        Ok(py.detach(|| volume.discard(offset.0, length.0))?)
     }
 
     /// Put everything written so far on stable storage.

@@ -5,9 +5,10 @@ use pyo3::prelude::*;
 use super::arguments::{PathArgument, consistency, names, ranges};
 use super::functions::json;
 use super::pair::Pair;
-use super::run::run;
+use super::run::{Caller, Hooks, run, run_calling};
 use super::tokens::{CancelToken, Plan};
-use crate::pair::{EstablishOptions, RefreshOptions, RestoreOptions, ResumeOptions, SplitOptions};
+use crate::engine::Control;
+use crate::pair::{EstablishOptions, RefreshOptions, SplitHooks, SplitOptions};
 
 type Callback = Option<Py<PyAny>>;
 type Token = Option<Py<CancelToken>>;
@@ -32,20 +33,27 @@ impl Pair {
     }
 
     /// Make the mirror a point-in-time copy.
-    #[pyo3(signature = (*, label=None, as_of_last_establish=false, require=None))]
+    #[pyo3(signature = (*, label=None, as_of_last_establish=false, require=None, freeze=None, thaw=None))]
+    #[expect(clippy::too_many_arguments, reason = "they are the keywords of the Python signature")]
     fn split(
         &self,
         py: Python<'_>,
         label: Option<String>,
         as_of_last_establish: bool,
         require: Option<&str>,
+        freeze: Callback,
+        thaw: Callback,
     ) -> PyResult<String> {
         let options = SplitOptions { label, as_of_last_establish, require: consistency(require)? };
-        json(&py.detach(|| self.0.split(&options))?)
+        let split = |_: &Control, caller: &Caller| {
+            self.0.split_with(&options, &Hooks { caller, freeze, thaw })
+        };
+        json(&run_calling(py, None, None, split)?)
     }
 
     /// Establish and split in one.
-    #[pyo3(signature = (*, label=None, force=false, accept=None, require=None, progress=None, cancel=None))]
+    #[pyo3(signature = (*, label=None, force=false, accept=None, require=None, freeze=None, thaw=None, progress=None,
+        cancel=None))]
     #[expect(clippy::too_many_arguments, reason = "they are the keywords of the Python signature")]
     fn refresh(
         &self,
@@ -54,65 +62,19 @@ impl Pair {
         force: bool,
         accept: Iterable<'_>,
         require: Option<&str>,
+        freeze: Callback,
+        thaw: Callback,
         progress: Callback,
         cancel: Token,
     ) -> PyResult<String> {
         let establish = EstablishOptions { plan: None, force, accept: names(&accept)? };
         let options = RefreshOptions { establish, label, require: consistency(require)? };
-        json(&run(py, progress, cancel, |control| self.0.refresh(&options, control))?)
-    }
-
-    /// Bring the source back to the mirror's point in time; the mirror stays split.
-    #[pyo3(signature = (*, plan=None, full=false, ranges=None, to=None, overwrite=false, restart=false,
-        while_in_use=false, ignore_sidecars=false, accept=None, progress=None, cancel=None))]
-    #[expect(clippy::too_many_arguments, reason = "they are the keywords of the Python signature")]
-    fn restore(
-        &self,
-        py: Python<'_>,
-        plan: Option<Py<Plan>>,
-        full: bool,
-        ranges: Iterable<'_>,
-        to: Option<PathArgument>,
-        overwrite: bool,
-        restart: bool,
-        while_in_use: bool,
-        ignore_sidecars: bool,
-        accept: Iterable<'_>,
-        progress: Callback,
-        cancel: Token,
-    ) -> PyResult<String> {
-        let options = RestoreOptions {
-            plan: plan.map(|plan| plan.get().0.clone()),
-            full,
-            ranges: self::ranges(&ranges)?,
-            to: to.map(|path| path.0),
-            overwrite,
-            restart,
-            while_in_use,
-            ignore_sidecars,
-            accept: names(&accept)?,
+        let told = freeze.is_some();
+        let refresh = |control: &Control, caller: &Caller| {
+            let hooks = Hooks { caller, freeze, thaw };
+            self.0.refresh_with(&options, told.then_some(&hooks as &dyn SplitHooks), control)
         };
-        json(&run(py, progress, cancel, |control| self.0.restore(&options, control))?)
-    }
-
-    /// Go on with a restore that was interrupted.
-    #[pyo3(signature = (*, while_in_use=false, ignore_sidecars=false, accept=None, progress=None, cancel=None))]
-    fn resume_restore(
-        &self,
-        py: Python<'_>,
-        while_in_use: bool,
-        ignore_sidecars: bool,
-        accept: Iterable<'_>,
-        progress: Callback,
-        cancel: Token,
-    ) -> PyResult<String> {
-        let options = ResumeOptions { while_in_use, ignore_sidecars, accept: names(&accept)? };
-        json(&run(py, progress, cancel, |control| self.0.resume_restore(&options, control))?)
-    }
-
-    /// Leave a source partly restored.
-    fn abandon_restore(&self, py: Python<'_>) -> PyResult<String> {
-        json(&py.detach(|| self.0.abandon_restore())?)
+        json(&run_calling(py, progress, cancel, refresh)?)
     }
 
     /// Compare both sides.
@@ -157,6 +119,20 @@ impl Pair {
     fn plan_restore(&self, py: Python<'_>, full: bool, ranges: Iterable<'_>) -> PyResult<Plan> {
         let ranges = self::ranges(&ranges)?;
         Ok(Plan(py.detach(|| self.0.plan_restore(full, ranges.as_deref()))?))
+    }
+
+    /// Rebuild this mirror from another, split one of the same source.
+    #[pyo3(signature = (from_mirror, *, accept=None, progress=None, cancel=None))]
+    fn repair(
+        &self,
+        py: Python<'_>,
+        from_mirror: PathArgument,
+        accept: Iterable<'_>,
+        progress: Callback,
+        cancel: Token,
+    ) -> PyResult<String> {
+        let accept = names(&accept)?;
+        json(&run(py, progress, cancel, |control| self.0.repair(&from_mirror.0, &accept, control))?)
     }
 
     /// Put the split mirror on hold.

@@ -1,42 +1,71 @@
 //! Sets of blocks that many threads change at once: one bit a block, in 64-bit words.
 //!
-//! Marking a block that is marked already costs one load and no store, which is what a hot write does.
+//! There is no lock. Marking a block that is marked already, which is what a hot write does, costs three loads (room,
+//! segment, word) and no store, so no cache line is taken from another thread. Memory follows what was touched: a set
+//! is a table of 16 KiB, and 32 KiB for each 262,144 blocks of which one was ever set (`words.rs`). What was never set
+//! is passed over 262,144 blocks at a time.
+//!
+//! # What threads see of each other
+//! - Each word changes in one atomic step, so no change undoes one to another block and none is lost. A call that
+//!   looks at several words sees each at some moment of the call, not all at the same one.
+//! - A change is a release and an acquire (`AcqRel`), a look an acquire: who finds a mark that was made, or made way for
+//!   by a removal, sees what the thread did before it made the change.
+//! - A mark that was there already changes nothing and so releases nothing (the look before it is `Relaxed`): the bit
+//!   is right, but who takes it need not see what the second marker did before. Whoever orders bytes by marks holds a
+//!   lock that both sides take, as the volume does for each stripe.
+//! - The room only grows, and no memory hangs on it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use crate::units::{BlockRun, BlockSize, Extent};
 
-const WORD_BITS: u64 = 64;
+use bits::{WORD_BITS, clear_bits, mask, set_bits, words_of};
+use words::Words;
+
+mod bits;
+#[cfg(test)]
+mod tests;
+mod words;
+
+/// A set has room for no more blocks. Marks for more would cost more memory than a mistaken offset is worth: 16 TiB in
+/// blocks of 64 KiB, and with blocks of 4 MiB a petabyte.
+pub const BLOCKS_MAX: u64 = 1 << 28;
 
 /// A set of block numbers below [`Bitmap::blocks`].
-#[derive(Debug, Default)]
 pub struct Bitmap {
-    words: RwLock<Vec<AtomicU64>>,
+    words: Words,
     blocks: AtomicU64,
 }
 
-/// The bits of word `index` that belong to `run`.
-const fn mask(run: BlockRun, index: u64) -> u64 {
-    let start = index * WORD_BITS;
-    let first = run.first.saturating_sub(start);
-    let end = if run.end() < start + WORD_BITS { run.end() - start } else { WORD_BITS };
-    let ones = end - first;
-    (if ones == WORD_BITS { u64::MAX } else { (1 << ones) - 1 }) << first
+impl Default for Bitmap {
+    /// An empty set without room.
+    fn default() -> Self {
+        Self { words: Words::new(BLOCKS_MAX / WORD_BITS), blocks: AtomicU64::new(0) }
+    }
+}
+
+impl std::fmt::Debug for Bitmap {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Bitmap")
+            .field("blocks", &self.blocks())
+            .field("count", &self.count())
+            .field("segments", &self.words.allocated())
+            .finish()
+    }
 }
 
 impl Bitmap {
-    /// An empty set with room for `blocks` blocks.
+    /// An empty set with room for `blocks` blocks, at most [`BLOCKS_MAX`].
     pub fn new(blocks: u64) -> Self {
         let set = Self::default();
         set.make_room(blocks);
         set
     }
 
-    /// The set of all blocks below `blocks`.
+    /// The set of all blocks below `blocks`, at most [`BLOCKS_MAX`].
     pub fn full(blocks: u64) -> Self {
         let set = Self::new(blocks);
-        set.set(BlockRun::between(0, blocks));
+        set.set(set.all());
         set
     }
 
@@ -54,80 +83,106 @@ impl Bitmap {
         self.blocks.load(Ordering::Acquire)
     }
 
-    /// Makes room for at least `blocks` blocks; never forgets one.
+    /// Makes room for at least `blocks` blocks; never forgets one. There is no room beyond [`BLOCKS_MAX`]: what is asked
+    /// for more than that is not made, as [`Bitmap::blocks`] tells.
     pub fn make_room(&self, blocks: u64) {
-        let mut words = self.words.write().unwrap_or_else(PoisonError::into_inner);
-        if blocks > self.blocks() {
-            words.resize_with(blocks.div_ceil(WORD_BITS) as usize, AtomicU64::default);
-            self.blocks.store(blocks, Ordering::Release);
-        }
+        self.blocks.fetch_max(blocks.min(BLOCKS_MAX), Ordering::AcqRel);
     }
 
-    /// Removes all blocks.
-    pub fn clear_all(&self) {
-        self.clear(BlockRun::between(0, self.blocks()));
+    fn all(&self) -> BlockRun {
+        BlockRun::between(0, self.blocks())
     }
 
-    /// Runs `visit` with each word that holds blocks of the run, with the mask of its bits that do.
-    /// Stops when `visit` says so.
-    fn visit(&self, run: BlockRun, mut visit: impl FnMut(u64, u64, &AtomicU64) -> bool) {
-        let words = self.words.read().unwrap_or_else(PoisonError::into_inner);
-        let run = BlockRun::between(run.first, run.end().min(self.blocks()));
-        if run.count == 0 {
-            return;
-        }
-        let (first, end) = (run.first / WORD_BITS, run.end().div_ceil(WORD_BITS));
-        for (index, word) in
-            (first..).zip(words.get(first as usize..end as usize).unwrap_or_default())
-        {
-            if !visit(index * WORD_BITS, mask(run, index), word) {
-                return;
-            }
-        }
+    fn within_room(&self, run: BlockRun) -> BlockRun {
+        BlockRun::between(run.first, run.end().min(self.blocks()))
+    }
+
+    /// The words that may hold blocks of the run: number, mask of its bits that do, word.
+    fn existing(&self, run: BlockRun) -> impl Iterator<Item = (u64, u64, &AtomicU64)> {
+        let run = self.within_room(run);
+        let words = self.words.existing(words_of(run));
+        words.map(move |(index, word)| (index, mask(run, index), word))
     }
 
     /// Adds blocks; those beyond the room are ignored.
     pub fn set(&self, run: BlockRun) {
-        self.visit(run, |_, mask, word| {
-            if word.load(Ordering::Relaxed) & mask != mask {
-                word.fetch_or(mask, Ordering::AcqRel);
-            }
-            true
-        });
+        let run = self.within_room(run);
+        for (index, word) in self.words.making(words_of(run)) {
+            set_bits(word, mask(run, index));
+        }
+    }
+
+    /// Adds blocks of which something was done just before, without a lock that whoever takes them holds too: taken,
+    /// what was done is seen. A plain `set` of a block that is there already stores nothing, and so orders nothing.
+    pub fn publish(&self, run: BlockRun) {
+        fence(Ordering::SeqCst);
+        self.set(run);
     }
 
     /// Removes blocks.
     pub fn clear(&self, run: BlockRun) {
-        self.visit(run, |_, mask, word| {
-            if word.load(Ordering::Relaxed) & mask != 0 {
-                word.fetch_and(!mask, Ordering::AcqRel);
-            }
-            true
-        });
+        self.existing(run).for_each(|(_, mask, word)| clear_bits(word, mask));
     }
 
-    /// Adds all blocks of another set.
+    /// Removes all blocks.
+    pub fn clear_all(&self) {
+        self.clear(self.all());
+    }
+
+    /// Adds all blocks of another set; those beyond the room are ignored.
     pub fn add(&self, other: &Self) {
-        for run in other.runs() {
-            self.set(run);
+        for (index, mask, word) in other.existing(self.all()) {
+            let bits = word.load(Ordering::Acquire) & mask;
+            // A segment that holds no block is not made here either.
+            if bits != 0
+                && let Some(word) = self.words.make(index)
+            {
+                set_bits(word, bits);
+            }
         }
     }
 
     /// Removes all blocks of another set.
     pub fn remove(&self, other: &Self) {
-        for run in other.runs() {
-            self.clear(run);
+        for (index, mask, word) in other.existing(self.all()) {
+            if let Some(own) = self.words.get(index) {
+                clear_bits(own, word.load(Ordering::Acquire) & mask);
+            }
         }
+    }
+
+    /// A copy.
+    pub fn snapshot(&self) -> Self {
+        let copy = Self::new(self.blocks());
+        copy.add(self);
+        copy
+    }
+
+    /// Removes all blocks and returns them. A block that is added meanwhile is either returned or stays.
+    pub fn take(&self) -> Self {
+        let taken = Self::default();
+        for (index, _, word) in self.existing(self.all()) {
+            // No store to words that hold nothing. A mark that this look misses stays.
+            if word.load(Ordering::Relaxed) == 0 {
+                continue;
+            }
+            // One step: a mark comes before it and is in `bits`, or after it and stays.
+            let bits = word.swap(0, Ordering::AcqRel);
+            if let Some(word) = taken.words.make(index) {
+                word.store(bits, Ordering::Release);
+            }
+        }
+        // With that of `publish`: a mark that was there before the swap is of something that is seen from here on.
+        fence(Ordering::SeqCst);
+        // Last, so that it is room for all of them: a swap may have taken a block of room that was made after the loop
+        // began, and acquired with it the room that its marker saw.
+        taken.make_room(self.blocks());
+        taken
     }
 
     /// Whether any block of the run is in the set.
     pub fn any(&self, run: BlockRun) -> bool {
-        let mut any = false;
-        self.visit(run, |_, mask, word| {
-            any = word.load(Ordering::Acquire) & mask != 0;
-            !any
-        });
-        any
+        self.existing(run).any(|(_, mask, word)| word.load(Ordering::Acquire) & mask != 0)
     }
 
     /// Whether the block is in the set.
@@ -137,28 +192,26 @@ impl Bitmap {
 
     /// Whether no block is in the set.
     pub fn is_empty(&self) -> bool {
-        !self.any(BlockRun::between(0, self.blocks()))
+        !self.any(self.all())
     }
 
     /// How many blocks are in the set.
     pub fn count(&self) -> u64 {
-        let mut count = 0;
-        self.visit(BlockRun::between(0, self.blocks()), |_, mask, word| {
-            count += u64::from((word.load(Ordering::Acquire) & mask).count_ones());
-            true
-        });
-        count
+        self.existing(self.all())
+            .map(|(_, mask, word)| u64::from((word.load(Ordering::Acquire) & mask).count_ones()))
+            .sum()
     }
 
     /// The runs of blocks in the set, in order. Changes meanwhile may or may not be seen.
     pub fn runs(&self) -> Vec<BlockRun> {
-        self.runs_within(BlockRun::between(0, self.blocks()))
+        self.runs_within(self.all())
     }
 
     /// The runs of blocks in the set that lie in `within`, in order.
     pub fn runs_within(&self, within: BlockRun) -> Vec<BlockRun> {
         let mut runs: Vec<BlockRun> = Vec::new();
-        self.visit(within, |base, mask, word| {
+        for (index, mask, word) in self.existing(within) {
+            let base = index * WORD_BITS;
             let mut bits = word.load(Ordering::Acquire) & mask;
             while bits != 0 {
                 let first = u64::from(bits.trailing_zeros());
@@ -169,8 +222,7 @@ impl Bitmap {
                     _ => runs.push(BlockRun { first: base + first, count }),
                 }
             }
-            true
-        });
+        }
         runs
     }
 
@@ -183,112 +235,22 @@ impl Bitmap {
             .collect()
     }
 
-    /// Moves all blocks out.
-    pub fn take(&self) -> Self {
-        let out = self.snapshot();
-        self.remove(&out);
-        out
-    }
-
-    /// A copy.
-    pub fn snapshot(&self) -> Self {
-        let copy = Self::new(self.blocks());
-        copy.add(self);
-        copy
-    }
-
     /// The words from `first` on, for storing; `count` of them, zeros beyond the end.
     pub fn words(&self, first: u64, count: usize) -> Vec<u64> {
-        let words = self.words.read().unwrap_or_else(PoisonError::into_inner);
-        let stored = words.iter().skip(first as usize).map(|word| word.load(Ordering::Acquire));
-        stored.chain(std::iter::repeat(0)).take(count).collect()
+        let value = |index| self.words.get(index).map_or(0, |word| word.load(Ordering::Acquire));
+        (first..).take(count).map(value).collect()
     }
 
-    /// Takes words from storage; bits beyond the room are dropped.
+    /// Takes words from storage in place of those it has; bits beyond the room are dropped.
     pub fn load_words(&self, first: u64, values: impl Iterator<Item = u64>) {
-        let words = self.words.read().unwrap_or_else(PoisonError::into_inner);
-        for (index, value) in (first..).zip(values) {
-            let Some(word) = words.get(index as usize) else { break };
-            let room =
-                BlockRun::between(index * WORD_BITS, self.blocks().min((index + 1) * WORD_BITS));
-            word.store(value & mask(room, index), Ordering::Release);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use std::collections::BTreeSet;
-
-    fn model(set: &Bitmap) -> BTreeSet<u64> {
-        set.runs().into_iter().flat_map(BlockRun::indexes).collect()
-    }
-
-    proptest! {
-        #[test]
-        fn behaves_as_a_set_of_numbers(steps in proptest::collection::vec((any::<bool>(), 0u64..300, 0u64..150), 0..40), room in 1u64..300) {
-            let (set, mut expected) = (Bitmap::new(room), BTreeSet::new());
-            for (add, first, count) in steps {
-                let run = BlockRun { first, count };
-                if add { set.set(run); expected.extend(run.indexes().filter(|b| *b < room)); }
-                else { set.clear(run); expected.retain(|b| !run.indexes().contains(b)); }
-                prop_assert_eq!(set.any(run), run.indexes().any(|b| expected.contains(&b)));
+        let all = self.all();
+        for (index, value) in (first..words_of(all).end).zip(values) {
+            let bits = value & mask(all, index);
+            // Zeros need no segment.
+            let word = if bits == 0 { self.words.get(index) } else { self.words.make(index) };
+            if let Some(word) = word {
+                word.store(bits, Ordering::Release);
             }
-            prop_assert_eq!(model(&set), expected.clone());
-            prop_assert_eq!(set.count(), expected.len() as u64);
-            prop_assert_eq!(set.is_empty(), expected.is_empty());
-            let runs = set.runs();
-            prop_assert!(runs.windows(2).all(|pair| pair[0].end() < pair[1].first));
-            let within = BlockRun { first: 70, count: 100 };
-            let inside: BTreeSet<u64> = set.runs_within(within).into_iter().flat_map(BlockRun::indexes).collect();
-            prop_assert_eq!(inside, expected.iter().copied().filter(|b| within.indexes().contains(b)).collect::<BTreeSet<_>>());
-            let loaded = Bitmap::new(room);
-            loaded.load_words(0, set.words(0, 7).into_iter());
-            prop_assert_eq!(model(&loaded), model(&set));
         }
-
-        #[test]
-        fn room_is_made_and_never_taken(first in 0u64..200, count in 0u64..200, asked in 0u64..900) {
-            let set = Bitmap::new(400);
-            set.set(BlockRun { first, count });
-            set.make_room(asked);
-            prop_assert_eq!(set.blocks(), asked.max(400));
-            prop_assert_eq!(model(&set), (first..first + count).collect::<BTreeSet<_>>());
-        }
-    }
-
-    #[test]
-    fn threads_lose_no_mark() {
-        let set = Bitmap::new(64 * 64);
-        std::thread::scope(|scope| {
-            for thread in 0..4 {
-                let set = &set;
-                scope.spawn(move || {
-                    for block in (thread..set.blocks()).step_by(4) {
-                        set.set(BlockRun { first: block, count: 1 });
-                    }
-                });
-            }
-        });
-        assert_eq!(set.count(), set.blocks());
-    }
-
-    #[test]
-    fn threads_that_make_room_lose_no_mark() {
-        let set = Bitmap::new(1);
-        std::thread::scope(|scope| {
-            for thread in 0..4 {
-                let set = &set;
-                scope.spawn(move || {
-                    for block in (thread..4000).step_by(4) {
-                        set.make_room(block + 1);
-                        set.set(BlockRun { first: block, count: 1 });
-                    }
-                });
-            }
-        });
-        assert_eq!(set.count(), 4000);
     }
 }

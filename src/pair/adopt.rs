@@ -10,6 +10,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::create::volume_of;
+use super::plan::check_blocks;
 use super::seal::broken_blocks;
 use super::status::folder_of;
 use super::{Pair, check_accept};
@@ -73,6 +74,7 @@ impl Pair {
             kind: source.as_ref().map_or(Kind::File, |source| source.kind),
             ownership: source.as_ref().map_or(found.ownership, |source| source.ownership),
         };
+        check_blocks(options.block_size, found.stamp.length)?;
         let old = catalog.as_ref().map(|catalog| catalog.record().clone());
         let record = adopted(&*host, old, &found, source_record, identity, &options);
         name(&host, &found, record.pair_id)?;

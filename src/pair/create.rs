@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::Pair;
 use super::checks::check_space;
+use super::plan::check_blocks;
 use crate::area::{Access, Found, Host, Kind, Reader, Writer, check_different};
 use crate::catalog::{Catalog, Epoch, MapRef, MirrorRecord, Record, SourceRecord};
 use crate::error::{Error, Result, shown};
@@ -82,6 +83,7 @@ impl Pair {
         let existing = host.find(&asked)?;
         check_mirror(&*host, &source, existing.as_ref(), mirror, &folder, options.overwrite)?;
         check_room(&*host, &source, existing.as_ref(), &asked)?;
+        check_blocks(options.block_size, source.stamp.length)?;
         let record = |mirror: &Found| Record {
             pair_id: Uuid::new_v4(),
             volume_id,

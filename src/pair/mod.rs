@@ -48,7 +48,7 @@ pub use refresh::RefreshOptions;
 pub use report::*;
 pub use restore::RestoreOptions;
 pub use resume::ResumeOptions;
-pub use split::SplitOptions;
+pub use split::{SplitHooks, SplitOptions};
 pub use status::{history_of, status_of};
 pub use views::MirrorView;
 

@@ -3,10 +3,11 @@
 use super::Pair;
 use super::report::{EXTENTS_MAX, PlanReport, SCHEMA};
 use crate::area::{Kind, Reader};
+use crate::bitmap::BLOCKS_MAX;
 use crate::engine::CopyPlan;
 use crate::error::{Error, Result, shown};
 use crate::state::{Condition, Method, Mode, Reason, State, Verb};
-use crate::units::{Extent, intersected, merged, total_bytes};
+use crate::units::{BlockSize, Extent, intersected, merged, total_bytes};
 
 /// A plan that can be carried out as long as nothing has changed since it was made.
 #[derive(Debug, Clone)]
@@ -181,6 +182,7 @@ impl Pair {
     pub(super) fn establish_plan(&self, force: bool) -> Result<CopyPlan> {
         let source = self.volume.source()?;
         let length = source.reader().length()?;
+        check_blocks(self.leg.block_size(), length)?;
         // Whole blocks, the last one too: what is appended to it meanwhile is left to the copier.
         let size = self.leg.block_size();
         let whole = vec![Extent::new(0, size.count(length) * size.bytes())];
@@ -245,6 +247,18 @@ impl Pair {
         let plan = CopyPlan { reason, method, extents: wanted, target_length, covers_all };
         plan.without_common_holes(&mirror, source.as_ref().map(|source| source.reader()), size)
     }
+}
+
+/// That the blocks of an area can be counted; more would be left out in silence.
+pub(super) fn check_blocks(size: BlockSize, length: u64) -> Result<()> {
+    if size.count(length) <= BLOCKS_MAX {
+        return Ok(());
+    }
+    let needed = length.div_ceil(BLOCKS_MAX).next_power_of_two();
+    Err(Error::argument(
+        "block_size",
+        format!("an area of {length} bytes needs blocks of at least {needed} bytes"),
+    ))
 }
 
 /// How much free space the target needs at most: data of `from` where `to` has a hole or nothing.

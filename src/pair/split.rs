@@ -23,31 +23,76 @@ pub struct SplitOptions {
     pub require: Option<Consistency>,
 }
 
+/// What the application does round the point: it pauses, and goes on as soon as the point is taken.
+pub trait SplitHooks: Sync {
+    /// Pauses the application; whether it is at rest now. An error ends the split, with nothing changed.
+    fn freeze(&self) -> Result<bool>;
+    /// Lets it go on. Called once, whatever happened since [`SplitHooks::freeze`] was called.
+    fn thaw(&self);
+}
+
+/// An application that is not told.
+struct NoHooks;
+
+impl SplitHooks for NoHooks {
+    fn freeze(&self) -> Result<bool> {
+        Ok(false)
+    }
+
+    fn thaw(&self) {}
+}
+
+/// The hooks of a verb that was called without any.
+pub(super) const NO_HOOKS: &dyn SplitHooks = &NoHooks;
+
 impl Pair {
     /// Splits the mirror: durable and consistent when it returns.
     pub fn split(&self, options: &SplitOptions) -> Result<SplitReport> {
+        self.split_with(options, NO_HOOKS)
+    }
+
+    /// As [`Pair::split`], with an application that is told.
+    pub fn split_with(
+        &self,
+        options: &SplitOptions,
+        hooks: &dyn SplitHooks,
+    ) -> Result<SplitReport> {
         check_text("label", options.label.as_deref())?;
         let entered = self.enter(Verb::Split, "synchronizing", false)?;
-        let report = self.split_entered(options, false);
+        let report = self.split_entered(options, hooks, false);
         drop(entered);
         report
     }
 
     /// The verb's body; `fresh`: the source was copied a moment ago, and is taken as it is then.
-    pub(super) fn split_entered(&self, options: &SplitOptions, fresh: bool) -> Result<SplitReport> {
+    pub(super) fn split_entered(
+        &self,
+        options: &SplitOptions,
+        hooks: &dyn SplitHooks,
+        fresh: bool,
+    ) -> Result<SplitReport> {
         let begun = Instant::now();
         let keeps_mirror = options.as_of_last_establish || fresh;
-        let taken =
-            self.volume.take_point(&self.leg, |taken| self.judge(taken, options, keeps_mirror))?;
-        self.finish_split(options, taken, self.promised(&taken), begun)
+        let frozen = hooks.freeze();
+        let point = frozen.and_then(|frozen| {
+            let taken = self
+                .volume
+                .take_point(&self.leg, |taken| self.judge(taken, frozen, options, keeps_mirror))?;
+            Ok((taken, self.promised(&taken, frozen)))
+        });
+        // The application goes on whatever came of it; what is still to be made durable does not concern it.
+        hooks.thaw();
+        let (taken, consistency) = point?;
+        self.finish_split(options, taken, consistency, begun)
     }
 
     /// What the point promises, given that the mirror may be older than the source.
-    fn promised(&self, taken: &Taken) -> Consistency {
+    fn promised(&self, taken: &Taken, frozen: bool) -> Consistency {
         let catalog = self.leg.catalog();
         let record = catalog.record();
         let written = record.open_for_writing;
         match (taken.doubt, record.established) {
+            (None, _) if frozen => Consistency::Application,
             (None, _) => taken.consistency,
             // Nothing reached the mirror since its establish: it is what it was then.
             (Some(_), Some(established)) if !written => established.consistency,
@@ -55,14 +100,20 @@ impl Pair {
         }
     }
 
-    fn judge(&self, taken: &Taken, options: &SplitOptions, keeps_mirror: bool) -> Result<()> {
+    fn judge(
+        &self,
+        taken: &Taken,
+        frozen: bool,
+        options: &SplitOptions,
+        keeps_mirror: bool,
+    ) -> Result<()> {
         if let (Some(reason), false) = (taken.doubt, keeps_mirror) {
             return Err(Error::OutsideWrites {
                 path: self.source_path().to_path_buf(),
                 reason: reason.name().to_owned(),
             });
         }
-        let reached = self.promised(taken);
+        let reached = self.promised(taken, frozen);
         match options.require {
             Some(required) if required > reached => Err(Error::Consistency {
                 required: required.name().to_owned(),
@@ -70,7 +121,7 @@ impl Pair {
                 why: match taken.doubt {
                     Some(reason) => format!("{}: others may have been writing", reason.name()),
                     None if required == Consistency::Application => {
-                        "no freeze hook was given".to_owned()
+                        "no freeze hook was given, or it failed".to_owned()
                     }
                     None => "something was written and not flushed".to_owned(),
                 },

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::report::{PairNow, Status, Tracking, seconds};
+use super::report::{PairNow, SiblingStatus, Status, Tracking, seconds};
 use super::{Pair, situation};
 use crate::area::Host;
-use crate::catalog::{Catalog, Event, MapKind, Record};
+use crate::catalog::{Catalog, Event, MapKind, Record, Sibling};
 use crate::error::{Result, shown};
 use crate::state::{Reason, legal_verbs};
+use crate::volume::Leg;
 
 fn status_from(record: &Record, folder: &Path) -> Status {
     let point = record.point.as_ref();
@@ -33,6 +34,7 @@ fn status_from(record: &Record, folder: &Path) -> Status {
         tracking: None,
         changed_blocks: None,
         pending_blocks: 0,
+        siblings: Vec::new(),
         next: legal_verbs(situation(record, false)),
         advice: record.conditions.iter().map(|condition| condition.advice(record.state)).collect(),
     }
@@ -52,11 +54,26 @@ pub fn status_of(host: &dyn Host, mirror: &Path, catalog: Option<&Path>) -> Resu
     let record = Catalog::peek(host, &folder)?;
     let mut status = status_from(&record, &folder);
     status.owner_pid = Catalog::owner(host, &folder);
+    status.siblings = record.siblings.iter().map(|sibling| peek_sibling(host, sibling)).collect();
     let pending = Catalog::peek_map(host, &folder, &record, MapKind::Restore)?;
     let pending = pending.filter(|_| record.pending.is_some());
     status.pending_blocks =
         pending.and_then(|layers| layers.first().map(|set| set.count())).unwrap_or(0);
     Ok(status)
+}
+
+/// Another mirror of the source, as its catalog says.
+fn peek_sibling(host: &dyn Host, sibling: &Sibling) -> SiblingStatus {
+    let found = Catalog::peek(host, &sibling.catalog.0);
+    let known = found.as_ref().ok();
+    SiblingStatus {
+        pair_id: sibling.pair_id.to_string(),
+        mirror: shown(&sibling.mirror.0),
+        state: known.map(|record| record.state.name()),
+        conditions: known.map(|record| record.conditions.names()).unwrap_or_default(),
+        open: Catalog::owner(host, &sibling.catalog.0).is_some(),
+        problem: found.err().map(|error| error.to_string()),
+    }
 }
 
 /// All that happened to a pair, oldest first.
@@ -79,7 +96,7 @@ impl Pair {
             .look(|phase| phase.restore_of(&self.leg).map(|restore| restore.pending().count()));
         let catalog = self.leg.catalog();
         let mut status = status_from(catalog.record(), self.catalog_folder());
-        status.activity = self.activity();
+        status.activity = if self.restore_job().is_some() { "restoring" } else { self.activity() };
         status.owner_pid = Some(self.process);
         let reason = match doubt {
             Some(None) => Reason::Bitmap,
@@ -90,8 +107,34 @@ impl Pair {
         status.tracking = Some(Tracking { believed, reason: reason.name() });
         status.changed_blocks = believed.then(|| self.leg.dirty().count());
         status.pending_blocks = pending.unwrap_or(0);
+        drop(catalog);
+        status.siblings = self.siblings();
         status.source = shown(self.source_path());
         Ok(status)
+    }
+
+    /// The other mirrors of the source: those that are open with this one, and those that could not be opened.
+    fn siblings(&self) -> Vec<SiblingStatus> {
+        let of = |leg: &Leg| {
+            let catalog = leg.catalog();
+            let record = catalog.record();
+            SiblingStatus {
+                pair_id: record.pair_id.to_string(),
+                mirror: shown(leg.mirror_path()),
+                state: Some(record.state.name()),
+                conditions: record.conditions.names(),
+                open: true,
+                problem: None,
+            }
+        };
+        let legs = self.volume.legs();
+        let open = legs.iter().filter(|leg| !leg.is(&self.leg)).map(|leg| of(leg));
+        let missing = self.volume.missing_siblings().into_iter().map(|missing| SiblingStatus {
+            open: false,
+            problem: Some(missing.problem),
+            ..peek_sibling(self.host(), &missing.sibling)
+        });
+        open.chain(missing).collect()
     }
 
     /// All that happened to the pair, oldest first.

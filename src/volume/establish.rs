@@ -129,6 +129,6 @@ impl Volume {
 
     /// The establish ended before its end: the mirror is let go, writes are marked.
     pub fn stop_synchronizing(&self, leg: &Leg) {
-        self.close_gate().put(leg, Side::Absent);
+        self.let_go_synced(leg);
     }
 }

@@ -44,7 +44,8 @@ impl Volume {
             .legs
             .iter()
             .filter_map(|attached| {
-                let writer = attached.side.followed()?;
+                // Also one that stands still by now: what it got before is in the intent log until it is synced.
+                let writer = attached.side.writer()?;
                 Some((Arc::clone(&attached.leg), Arc::clone(writer)))
             })
             .collect();

@@ -67,7 +67,6 @@ pub(crate) use source::{read_tag, tag_of};
 pub use split::Taken;
 use stripes::Stripes;
 pub use traffic::Traffic;
-pub use write::BLOCKS_MAX;
 
 /// How a volume works; tests make batches and regions small.
 #[derive(Debug, Clone, Copy)]

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use super::{Leg, Phase, Restoring, Running, Side, Source, Volume, unpoisoned};
+use super::{Leg, Phase, Restoring, Running, Source, Volume, unpoisoned};
 use crate::area::Order;
 use crate::bitmap::Bitmap;
 use crate::catalog::MapKind;
@@ -98,18 +98,13 @@ impl Volume {
                 other.dirty().make_room(size.count(end));
                 touched.iter().for_each(|extent| other.dirty().set(size.touching(*extent)));
             }
-            let followed = {
-                let mut gate = self.close_gate();
-                let followed = gate.side(other).followed().is_some();
-                if followed {
-                    gate.put(other, Side::Absent);
-                }
-                followed
-            };
+            let follows = self.look_at(other, |side| side.followed().is_some());
+            let stopped = if follows { self.let_go_synced(other) } else { None };
             let committed =
                 other.catalog().commit_with(&[(MapKind::Dirty, &[other.dirty()])], |record| {
-                    if followed {
+                    if let Some(stamp) = stopped {
                         record.state = State::Unsynchronized;
+                        record.mirror.stamp = stamp.unwrap_or(record.mirror.stamp);
                     }
                 });
             if let Err(error) = committed {

@@ -240,7 +240,7 @@ impl Restoring {
         change.make(source, piece)?;
         // Blocks beyond the mirror's length were never to be restored; the sets have no room for them.
         self.app_written.set(touched);
-        self.landed.set(touched);
+        self.landed.publish(touched);
         Ok(())
     }
 

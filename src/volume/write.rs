@@ -5,12 +5,9 @@ use std::sync::{Arc, MutexGuard};
 
 use super::{Attached, Leg, Phase, Side, Source, Volume, checked, unpoisoned};
 use crate::area::{Kind, Order, Writer};
+use crate::bitmap::BLOCKS_MAX;
 use crate::error::{Error, Result};
 use crate::units::{BlockRun, Extent};
-
-/// Marks for more blocks would cost more memory than a mistaken offset is worth: 16 TiB in blocks of 64 KiB, and with
-/// blocks of 4 MiB a petabyte.
-pub const BLOCKS_MAX: u64 = 1 << 28;
 
 /// What is done to an extent.
 #[derive(Clone, Copy)]
@@ -143,7 +140,7 @@ impl Volume {
             self.change_piece(phase, writer, change.part(extent, piece), piece, lost)
         });
         // After the bytes: a flush that began before may not have them.
-        self.unsynced.set(self.unit.touching(extent));
+        self.unsynced.publish(self.unit.touching(extent));
         made?;
         if matches!(change, Change::Write(_)) {
             source.tracker().after_own_write(extent.end());

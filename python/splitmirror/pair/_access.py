@@ -51,6 +51,19 @@ class Access(PairHandle):
         """
         return self._core.write(offset, data)
 
+    def discard(self, offset: int, length: int) -> None:
+        """Make a range of the source read as zeros, and be a hole where it has holes.
+
+        It goes to the mirrors as a write does, and never changes the length: what lies past the
+        end is left alone. During a restore, a block that is discarded as a whole is no longer
+        brought back.
+
+        Raises:
+            RangeError: the range is negative or overflows.
+            AreaIOError: the source cannot be changed.
+        """
+        self._core.discard(offset, length)
+
     def flush(self) -> None:
         """Make everything written through the pair durable, on every side that follows.
 

@@ -6,13 +6,14 @@ import contextlib
 import io
 import weakref
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from splitmirror import _core
 from splitmirror._document import Document
 from splitmirror._logging import drain
-from splitmirror._types import Progress
+from splitmirror._types import AnyPath, Progress
 from splitmirror.errors import SplitMirrorError
+from splitmirror.hooks import HookRun, Hooks
 from splitmirror.pair._exit import close_at_exit
 from splitmirror.reports import Status
 from splitmirror.states import State
@@ -42,6 +43,10 @@ class PairHandle:
             self._busy.pop()
             drain()
 
+    def _hook_run(self, hooks: Hooks | None, label: str | None) -> _VerbHooks:
+        """One use of hooks, round one verb."""
+        return _VerbHooks(hooks, self._core.source_path, self._core.mirror_path, label)
+
     def _standing(self) -> str:
         advice: tuple[str, ...] = ()
         # The note must never take the place of the interrupt that it is added to.
@@ -49,6 +54,27 @@ class PairHandle:
             advice = Status.from_json(self._core.status()).advice
         state = State(self._core.state)
         return f"the pair is now {state}: {' '.join(advice) or state.hint}"
+
+
+class _VerbHooks(HookRun):
+    """The hooks of one verb, as the core calls them; what was begun is ended, come what may."""
+
+    def __init__(self, hooks: Hooks | None, source: AnyPath, mirror: AnyPath, label: str | None):
+        super().__init__(hooks, source=source, mirror=mirror, label=label)
+        given = Hooks() if hooks is None else hooks
+        round_split = given.freeze is not None or given.thaw is not None
+        self.freeze = (lambda: self.before("freeze")) if round_split else None
+        self.thaw = (lambda: self.after("thaw")) if round_split else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # An interrupt that came just before the core could say so.
+        if "freeze" in self._begun:
+            self.after("thaw")
+        if "stop" in self._begun:
+            self.after("start")
 
 
 def watched(progress: Progress | None) -> Progress | None:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from splitmirror import _core
-from splitmirror._types import Accept, Progress, accepted, words
+from splitmirror._types import Accept, AnyPath, Progress, accepted, words
+from splitmirror.hooks import Hooks
 from splitmirror.pair._handle import PairHandle, watched
 from splitmirror.plan import Plan
-from splitmirror.reports import DetachReport, EstablishReport, RefreshReport, SplitReport, Status
+from splitmirror.reports import (
+    DetachReport,
+    EstablishReport,
+    RefreshReport,
+    RepairReport,
+    SplitReport,
+    Status,
+)
 
 
 class Mirroring(PairHandle):
@@ -68,6 +78,7 @@ class Mirroring(PairHandle):
         label: str | None = None,
         as_of_last_establish: bool = False,
         require: str | None = None,
+        hooks: Hooks | None = None,
     ) -> SplitReport:
         """Freeze the mirror as a point in time; durable and consistent when this returns.
 
@@ -78,6 +89,8 @@ class Mirroring(PairHandle):
             as_of_last_establish: keep the mirror as it is although the source was written round
                 the pair since; the point is then that of the last establish.
             require: "application", "flushed" or "crash": raise instead of giving less.
+            hooks: freeze and thaw: run round the taking of the point. Writers are held up
+                only while writes that are under way end; what takes long comes after the thaw.
 
         Raises:
             StateError: the pair is not synchronized.
@@ -85,14 +98,20 @@ class Mirroring(PairHandle):
                 refresh() to take it as it is now, or pass ``as_of_last_establish``.
             ConsistencyError: ``require`` is not reached.
         """
-        return self._report(
-            SplitReport,
-            lambda: self._core.split(
-                label=words(label, "label"),
+        run = self._hook_run(hooks, words(label, "label"))
+
+        def split() -> str:
+            return self._core.split(
+                label=label,
                 as_of_last_establish=as_of_last_establish,
                 require=require,
-            ),
-        )
+                freeze=run.freeze,
+                thaw=run.thaw,
+            )
+
+        with run:
+            report = self._report(SplitReport, split)
+        return replace(report, hooks=run.results)
 
     def refresh(
         self,
@@ -101,21 +120,64 @@ class Mirroring(PairHandle):
         force: bool = False,
         accept: Accept = (),
         require: str | None = None,
+        hooks: Hooks | None = None,
         progress: Progress | None = None,
         cancel: _core.CancelToken | None = None,
     ) -> RefreshReport:
         """Take a new point in time: establish() and split() in one, for nightly use.
 
         The point that the mirror held is given up. Arguments and errors are those of
-        establish() and split().
+        establish() and split(); the hooks run round the split.
         """
-        return self._report(
-            RefreshReport,
-            lambda: self._core.refresh(
-                label=words(label, "label"),
+        run = self._hook_run(hooks, words(label, "label"))
+
+        def refresh() -> str:
+            return self._core.refresh(
+                label=label,
                 force=force,
                 accept=accepted(accept),
                 require=require,
+                freeze=run.freeze,
+                thaw=run.thaw,
+                progress=watched(progress),
+                cancel=cancel,
+            )
+
+        with run:
+            report = self._report(RefreshReport, refresh)
+        return replace(report, split=replace(report.split, hooks=run.results))
+
+    def repair(
+        self,
+        from_mirror: AnyPath,
+        *,
+        accept: Accept = (),
+        progress: Progress | None = None,
+        cancel: _core.CancelToken | None = None,
+    ) -> RepairReport:
+        """Rebuild this mirror from another, split one of the same source.
+
+        Afterwards it is split too and holds that mirror's point in time, and its seal. The
+        source is not read, and may be missing. What this mirror held is given up.
+
+        Args:
+            from_mirror: the path of the other mirror.
+            accept: "restore-pending" gives up a restore from this mirror that did not end.
+            progress: called with (phase, bytes done, bytes in total); its exceptions cancel.
+            cancel: cancels from another thread; the mirror is then unsynchronized.
+
+        Raises:
+            ArgumentError: the other one is not a mirror of the same source, or not split.
+            MirrorSkewedError: the other one was changed since its split.
+            SealMismatchError: blocks of the other one differ from its seal.
+            HeldError: this mirror is on hold.
+            AreaIOError, NoSpaceError: reading or writing failed; call it again.
+        """
+        return self._report(
+            RepairReport,
+            lambda: self._core.repair(
+                from_mirror,
+                accept=accepted(accept),
                 progress=watched(progress),
                 cancel=cancel,
             ),

@@ -108,6 +108,18 @@ pub struct Tracking {
     pub reason: &'static str,
 }
 
+/// Another mirror of the same source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "the fields are documented in the Python package's reports")]
+pub struct SiblingStatus {
+    pub pair_id: String,
+    pub mirror: String,
+    pub state: Option<&'static str>,
+    pub conditions: Vec<&'static str>,
+    pub open: bool,
+    pub problem: Option<String>,
+}
+
 /// Of `status()`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[allow(missing_docs, reason = "the fields are documented in the Python package's reports")]
@@ -134,6 +146,7 @@ pub struct Status {
     pub tracking: Option<Tracking>,
     pub changed_blocks: Option<u64>,
     pub pending_blocks: u64,
+    pub siblings: Vec<SiblingStatus>,
     pub next: Vec<&'static str>,
     pub advice: Vec<&'static str>,
 }
