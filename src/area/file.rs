@@ -9,23 +9,15 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{Advice, FallocateFlags, SeekFrom, XattrFlags};
+use rustix::fs::{Advice, FallocateFlags, SeekFrom};
 use rustix::io::Errno;
 
 use super::identity::{file_system_id, stamp_of_file};
 use super::watch::FileWatch;
-use super::{Kind, Medium, Stamp, View, Watch, device};
+use super::{Kind, Medium, Stamp, View, Watch, attributes, device};
 use crate::error::{Error, Result};
 use crate::units::Extent;
 
-/// Attribute of the source file that carries the tag.
-const TAG_ATTRIBUTE: &str = "user.splitmirror";
-/// Attribute of the source file that names the catalogs of its mirrors.
-const MIRRORS_ATTRIBUTE: &str = "user.splitmirror.mirrors";
-/// As much as an attribute may hold on any file system.
-const MIRRORS_BYTES_MAX: usize = 65536;
-/// A tag is a short line of text; anything longer is not ours.
-const TAG_BYTES_MAX: usize = 256;
 /// No device has larger sectors.
 const SECTOR_MAX: u64 = 4096;
 /// No file system has larger blocks.
@@ -52,6 +44,11 @@ impl AsRawFd for OpenFile {
 impl OpenFile {
     pub(super) fn new(file: File, path: PathBuf, kind: Kind, tag_path: Option<PathBuf>) -> Self {
         Self { file, path, kind, tag_path }
+    }
+
+    /// Where the attributes of a device are kept.
+    pub(super) fn tag_path(&self) -> Option<&Path> {
+        self.tag_path.as_deref()
     }
 
     pub(super) fn as_path(&self) -> &Path {
@@ -212,52 +209,28 @@ impl Medium for OpenFile {
     }
 
     fn tag(&self) -> Result<Option<Vec<u8>>> {
-        if let Some(path) = &self.tag_path {
-            return device::read_tag(path);
-        }
-        let mut buffer = [0u8; TAG_BYTES_MAX];
-        match rustix::fs::fgetxattr(&self.file, TAG_ATTRIBUTE, &mut buffer[..]) {
-            Ok(length) => Ok(buffer.get(..length).map(<[u8]>::to_vec)),
-            Err(Errno::NODATA) => Ok(None),
-            Err(errno) => Err(self.failed("reading the tag")(errno)),
-        }
+        attributes::read(self, &attributes::TAG)
     }
 
     fn set_tag(&self, tag: &[u8]) -> Result<()> {
-        match &self.tag_path {
-            Some(path) => device::write_tag(path, tag),
-            None => rustix::fs::fsetxattr(&self.file, TAG_ATTRIBUTE, tag, XattrFlags::empty())
-                .map_err(self.failed("setting the tag")),
-        }
+        attributes::set(self, &attributes::TAG, tag)
     }
 
     fn remove_tag(&self) -> Result<()> {
-        match &self.tag_path {
-            Some(path) => device::remove_tag(path),
-            None => match rustix::fs::fremovexattr(&self.file, TAG_ATTRIBUTE) {
-                Ok(()) | Err(Errno::NODATA) => Ok(()),
-                Err(errno) => Err(self.failed("removing the tag")(errno)),
-            },
-        }
+        attributes::remove(self, &attributes::TAG)
     }
 
     fn mirrors(&self) -> Result<Option<Vec<u8>>> {
-        if let Some(path) = &self.tag_path {
-            return device::read_tag(&path.with_extension("mirrors"));
-        }
-        let mut buffer = vec![0u8; MIRRORS_BYTES_MAX];
-        match rustix::fs::fgetxattr(&self.file, MIRRORS_ATTRIBUTE, &mut buffer[..]) {
-            Ok(length) => Ok(buffer.get(..length).map(<[u8]>::to_vec)),
-            Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(None),
-            Err(errno) => Err(self.failed("reading the list of mirrors")(errno)),
+        match attributes::read(self, &attributes::MIRRORS) {
+            Err(Error::Io { errno: libc::EOPNOTSUPP, .. }) => Ok(None),
+            read => read,
         }
     }
 
     fn set_mirrors(&self, list: &[u8]) -> Result<()> {
-        match &self.tag_path {
-            Some(path) => device::write_tag(&path.with_extension("mirrors"), list),
-            None => rustix::fs::fsetxattr(&self.file, MIRRORS_ATTRIBUTE, list, XattrFlags::empty())
-                .map_err(self.failed("setting the list of mirrors")),
+        match list {
+            [] => attributes::remove(self, &attributes::MIRRORS),
+            list => attributes::set(self, &attributes::MIRRORS, list),
         }
     }
 

@@ -53,7 +53,7 @@ pub trait Medium: Send + Sync + Debug {
     fn mirrors(&self) -> Result<Option<Vec<u8>>> {
         Ok(None)
     }
-    /// Sets that list; a medium that keeps none does nothing.
+    /// Sets that list, or removes an empty one; a medium that keeps none does nothing.
     fn set_mirrors(&self, _list: &[u8]) -> Result<()> {
         Ok(())
     }

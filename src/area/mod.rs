@@ -15,6 +15,7 @@
 )]
 
 mod access;
+mod attributes;
 mod device;
 mod doctor;
 mod file;

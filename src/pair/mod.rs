@@ -29,6 +29,7 @@ mod revisit;
 mod seal;
 mod split;
 mod status;
+mod target;
 mod verify;
 mod views;
 

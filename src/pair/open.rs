@@ -32,11 +32,11 @@ impl Pair {
         };
         let known = Catalog::peek(&*host, &folder)?;
         let found = host.find(&mirror)?.ok_or_else(|| Error::NotFound { path: mirror.clone() })?;
+        check_identity(&*host, &found, &known)?;
         if let Some(entrance) = claim_open(&*host, known.pair_id)? {
             return Self::entered(entrance);
         }
         let catalog = Catalog::open(Arc::clone(&host), &folder)?;
-        check_identity(&*host, &found, catalog.record())?;
         let source = options.source.as_deref().map(|path| host.absolute(path)).transpose()?;
         Self::assemble(host, catalog, found.path, source, options.settings)
     }

@@ -48,15 +48,18 @@ impl Volume {
         let leg = Arc::new(Leg::new(catalog, mirror_path, dirty, tracker));
         if lost {
             leg.belief().lose(Reason::Compare);
-            leg.catalog().commit(|record| {
-                record.conditions.set(Condition::TrackerLost);
-            })?;
         }
         if let Some(source) = &source {
             self.judge(&leg, source.reader(), &record)?;
         }
         let side = self.open_side(&leg, &record)?;
         let restore = load_restore(&leg, &side)?;
+        if lost {
+            // Nothing is recorded before all that could be refused was looked at.
+            leg.catalog().commit(|record| {
+                record.conditions.set(Condition::TrackerLost);
+            })?;
+        }
         self.enter(&leg, side, restore)?;
         Ok(leg)
     }

@@ -24,6 +24,7 @@ mod failure;
 mod flush;
 mod intent;
 mod join;
+mod landing;
 mod leave;
 mod leg;
 mod read;
@@ -103,6 +104,7 @@ pub struct Volume {
     /// Itself, for its threads.
     me: Weak<Self>,
     host: Arc<dyn Host>,
+    process: u32,
     settings: Settings,
     source_path: PathBuf,
     pool: Pool,
@@ -155,6 +157,7 @@ impl Volume {
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
             host,
+            process: std::process::id(),
             settings,
             source_path,
             pool,

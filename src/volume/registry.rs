@@ -86,8 +86,10 @@ pub fn attach(
 }
 
 impl Volume {
+    /// Whether it is open here.
     fn is_on(&self, host: &dyn Host) -> bool {
-        self.host.machine() == host.machine()
+        // A forked child has its parent's list: those volumes are the parent's.
+        self.host.machine() == host.machine() && self.process == std::process::id()
     }
 
     /// Whether this file is its source.

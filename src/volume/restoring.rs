@@ -14,11 +14,12 @@ use std::sync::{Arc, Mutex};
 
 use uuid::Uuid;
 
+use super::landing::OnDisk;
 use super::unpoisoned;
 use super::write::Change;
 use crate::area::{Reader, Writer};
 use crate::bitmap::Bitmap;
-use crate::catalog::{Catalog, MapKind, Scope, Seal};
+use crate::catalog::{Scope, Seal};
 use crate::error::{Error, Result};
 use crate::units::{BlockRun, BlockSize, Extent, intersected, merged, subtracted};
 
@@ -56,30 +57,23 @@ pub struct Beginning {
     pub app_written: Bitmap,
 }
 
-/// The sets as they are on disk.
-#[derive(Debug)]
-struct OnDisk {
-    pending: Bitmap,
-    app_written: Bitmap,
-}
-
 /// A restore that has not ended.
 #[derive(Debug)]
 pub struct Restoring {
-    id: Uuid,
+    pub(super) id: Uuid,
     mirror: Reader,
     seal: Option<Arc<Seal>>,
-    block_size: BlockSize,
+    pub(super) block_size: BlockSize,
     length: u64,
     scope: Scope,
     resize: Mutex<Option<u64>>,
-    pending: Bitmap,
-    planned: Bitmap,
+    pub(super) pending: Bitmap,
+    pub(super) planned: Bitmap,
     app_written: Bitmap,
-    on_disk: Mutex<OnDisk>,
+    pub(super) on_disk: Mutex<OnDisk>,
     /// Written by the application, not yet durable.
-    landed: Bitmap,
-    unrestored: Mutex<Vec<(Extent, Error)>>,
+    pub(super) landed: Bitmap,
+    pub(super) unrestored: Mutex<Vec<(Extent, Error)>>,
 }
 
 impl Restoring {
@@ -261,41 +255,6 @@ impl Restoring {
         Ok(())
     }
 
-    /// The blocks that were written since the last call; the caller syncs the source and then commits them.
-    pub(super) fn take_landed(&self) -> Bitmap {
-        self.landed.take()
-    }
-
-    /// They could not be made durable: the next flush tries again.
-    pub(super) fn return_landed(&self, landed: &Bitmap) {
-        self.landed.add(landed);
-    }
-
-    /// Blocks that the application wrote, and whose bytes are durable, leave the pending set on disk.
-    pub(super) fn commit_landed(&self, catalog: &mut Catalog, landed: &Bitmap) -> Result<()> {
-        self.rewrite(catalog, landed, true)
-    }
-
-    /// Blocks that the copier brought back, and whose bytes are durable, leave the pending set on disk.
-    pub(super) fn commit_copied(&self, catalog: &mut Catalog, extents: &[Extent]) -> Result<()> {
-        self.rewrite(catalog, &self.landed_of(extents), false)
-    }
-
-    fn rewrite(&self, catalog: &mut Catalog, gone: &Bitmap, app_written: bool) -> Result<()> {
-        let on_disk = unpoisoned(&self.on_disk);
-        // It may have ended since, and another may have begun.
-        let ours = catalog.record().pending.as_ref().is_some_and(|pending| pending.id == self.id);
-        if gone.is_empty() || !ours {
-            return Ok(());
-        }
-        on_disk.pending.remove(gone);
-        if app_written {
-            on_disk.app_written.add(gone);
-        }
-        let layers = [&on_disk.pending, &self.planned, &on_disk.app_written];
-        catalog.rewrite(MapKind::Restore, &layers, gone)
-    }
-
     /// Takes what is pending of a piece for the copier, who holds its stripe: the blocks leave the set before they
     /// are copied.
     pub(super) fn claim(&self, piece: Extent) -> Vec<Extent> {
@@ -312,41 +271,6 @@ impl Restoring {
                 .map(|run| self.block_size.extent(*run, self.length).intersect(piece))
                 .collect(),
         )
-    }
-
-    /// A claimed extent could not be copied: it is pending again. What the mirror cannot give is listed and stays so;
-    /// what the source cannot take ends the restore.
-    pub(super) fn give_back(&self, extent: Extent, error: Error) -> Result<()> {
-        self.pending.set(self.block_size.touching(extent));
-        let from_mirror = match &error {
-            Error::SealMismatch { .. } => true,
-            Error::Io { path, .. } | Error::TooSmall { path, .. } => path == self.mirror.path(),
-            _ => false,
-        };
-        if !from_mirror {
-            return Err(error);
-        }
-        unpoisoned(&self.unrestored).push((extent, error));
-        Ok(())
-    }
-
-    /// What was copied could not be made durable: it is pending again, but for what the application has written since.
-    pub(super) fn unsaved(&self, extent: Extent) {
-        for block in self.block_size.touching(extent).indexes() {
-            if !self.app_written.has(block) {
-                self.pending.set(BlockRun { first: block, count: 1 });
-            }
-        }
-    }
-
-    /// The blocks of extents that the copier has brought back. One that it brought back in part, because the rest
-    /// failed, stays pending.
-    fn landed_of(&self, extents: &[Extent]) -> Bitmap {
-        let blocks = Bitmap::touching(extents, self.block_size, self.pending.blocks());
-        for (failed, _) in unpoisoned(&self.unrestored).iter() {
-            blocks.clear(self.block_size.touching(*failed));
-        }
-        blocks
     }
 
     pub(super) fn mirror(&self) -> &Reader {

@@ -110,7 +110,9 @@ impl Volume {
 
     /// Gives the source the list of its mirrors, for a pair that will be made while none of these is open.
     pub(super) fn list_mirrors(&self, source: &Source) {
-        let Ok(list) = serde_json::to_vec(&self.all_siblings()) else { return };
+        let all = self.all_siblings();
+        let list = if all.is_empty() { Ok(Vec::new()) } else { serde_json::to_vec(&all) };
+        let Ok(list) = list else { return };
         let listed = match source.reader().mirrors() {
             Ok(Some(known)) if known == list => Ok(()),
             Ok(_) => source.set_mirrors(&list),

@@ -150,7 +150,8 @@ def test_a_file_that_is_one_hole(any_fs: Path) -> None:
         overwrite(source, 2**32, b"bad")
         pair.restore()
         assert hole_map(source) == [(0, 2**33 + 1)]
-        assert source.stat().st_blocks == pair.mirror_path.stat().st_blocks
+        # The list of mirrors that a source carries may take a block of its file system.
+        assert source.stat().st_blocks - pair.mirror_path.stat().st_blocks in (0, 8)
 
 
 def test_holes_that_writes_through_the_pair_leave_are_holes_on_both_sides(any_fs: Path) -> None:

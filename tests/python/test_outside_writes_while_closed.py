@@ -10,6 +10,7 @@ import contextlib
 import mmap
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -131,9 +132,9 @@ def test_i6_writes_through_another_pair_of_the_source_are_a_missed_epoch(any_fs:
         other.refresh(label="other")
     with MirrorPair.open(any_fs / "first") as one:
         assert one.status().volume_id == other_volume(any_fs / "second")
-    with MirrorPair.open(any_fs / "second") as other:
+    with out_of_reach(any_fs, "first"), MirrorPair.open(any_fs / "second") as other:
         other.write(200_000, b"the other pair's")
-    with MirrorPair.open(any_fs / "first") as one:
+    with out_of_reach(any_fs, "second"), MirrorPair.open(any_fs / "first") as one:
         assert Condition.OUTSIDE_WRITES in one.conditions
         plan = one.plan_restore().report
         assert (plan.reason, plan.method) == ("missed-epoch", "compare")
@@ -147,6 +148,17 @@ def test_i6_writes_through_another_pair_of_the_source_are_a_missed_epoch(any_fs:
         assert digest(source) == good
         with pytest.raises(errors.StateError):
             other.split()
+
+
+@contextlib.contextmanager
+def out_of_reach(folder: Path, mirror: str) -> Iterator[None]:
+    """A mirror of the same source that cannot be opened with the others."""
+    catalog = folder / f"{mirror}.splitmirror"
+    catalog.rename(folder / "elsewhere")
+    moved = (folder / mirror).rename(folder / f"{mirror} elsewhere")
+    yield
+    moved.rename(folder / mirror)
+    (folder / "elsewhere").rename(catalog)
 
 
 def other_volume(mirror: Path) -> str:
