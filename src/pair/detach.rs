@@ -20,7 +20,10 @@ impl Pair {
         }
         self.volume.sync_mirror(&self.leg)?;
         let record = self.record();
-        self.untag_source(record.volume_is_ours && self.volume.legs().len() == 1);
+        let last = self.volume.legs().len() == 1 && self.volume.missing_siblings().is_empty();
+        if last {
+            self.untag_source(record.volume_is_ours);
+        }
         if let Err(error) = self.host().remove_tag(self.mirror_path()) {
             log::warn!(target: "splitmirror.pair", "the mirror keeps its tag: {error}");
         }
@@ -41,9 +44,15 @@ impl Pair {
         Ok(report)
     }
 
-    /// The tag goes with the pair that gave it, unless another pair of the source has written since.
+    /// The tag goes with the last pair, if that gave it or knew all the others, unless another one that it does not know
+    /// has written since.
     fn untag_source(&self, ours: bool) {
         let Ok(source) = self.volume.source() else { return };
+        let listed = matches!(source.reader().mirrors(), Ok(Some(_)));
+        let ours = ours || listed;
+        if let (true, Err(error)) = (listed, source.set_mirrors(&[])) {
+            log::warn!(target: "splitmirror.pair", "the source keeps its list of mirrors: {error}");
+        }
         let epoch = self.leg.catalog().record().epoch;
         let volume = self.leg.catalog().record().volume_id;
         let known = |tag| Tag::judge(tag, volume, epoch.current, epoch.next) == SourceSeen::Known;

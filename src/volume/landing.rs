@@ -67,7 +67,7 @@ impl Restoring {
         self.pending.set(self.block_size.touching(extent));
         let from_mirror = match &error {
             Error::SealMismatch { .. } => true,
-            Error::Io { path, .. } | Error::TooSmall { path, .. } => path == self.mirror.path(),
+            Error::Io { path, .. } | Error::TooSmall { path, .. } => path == self.mirror().path(),
             _ => false,
         };
         if !from_mirror {
@@ -80,7 +80,7 @@ impl Restoring {
     /// What was copied could not be made durable: it is pending again, but for what the application has written since.
     pub(super) fn unsaved(&self, extent: Extent) {
         for block in self.block_size.touching(extent).indexes() {
-            if !self.app_written.has(block) {
+            if !self.app_written().has(block) {
                 self.pending.set(BlockRun { first: block, count: 1 });
             }
         }

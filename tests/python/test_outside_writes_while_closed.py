@@ -155,9 +155,7 @@ def out_of_reach(folder: Path, mirror: str) -> Iterator[None]:
     """A mirror of the same source that cannot be opened with the others."""
     catalog = folder / f"{mirror}.splitmirror"
     catalog.rename(folder / "elsewhere")
-    moved = (folder / mirror).rename(folder / f"{mirror} elsewhere")
     yield
-    moved.rename(folder / mirror)
     (folder / "elsewhere").rename(catalog)
 
 
