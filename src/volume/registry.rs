@@ -1,6 +1,6 @@
 //! Which sources are open in this process: pairs of the same source share one volume.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use uuid::Uuid;
@@ -67,8 +67,12 @@ pub fn attach(
     let source_path = source_path.unwrap_or_else(|| record.source.path.0.clone());
     let found = host.find(&source_path)?;
     let known = open.iter().filter_map(Weak::upgrade).find(|volume| {
-        let same_file = found.as_ref().is_some_and(|found| volume.is_of(&found.stamp));
-        volume.is_on(&*host) && (same_file || volume.is_known_as(&record))
+        let same = match &found {
+            Some(found) => volume.is_of(&found.stamp),
+            // Without a file there is the name: a copy of a source (`cp -a`) carries the same identity.
+            None => volume.lacks(&source_path) && volume.is_known_as(&record),
+        };
+        volume.is_on(&*host) && same
     });
     let volume = match known {
         Some(volume) => volume,
@@ -96,6 +100,11 @@ impl Volume {
     fn is_of(&self, found: &crate::area::Stamp) -> bool {
         self.look(|phase| phase.source.as_ref().and_then(|source| source.stamp().ok()))
             .is_some_and(|stamp| stamp.same_file(found))
+    }
+
+    /// Whether its source is missing at that path.
+    fn lacks(&self, path: &Path) -> bool {
+        self.source_path == path && self.look(|phase| phase.source.is_none())
     }
 
     /// Whether its mirrors are of the same source, as their records say.

@@ -35,9 +35,11 @@ impl Volume {
         for sibling in self.known_siblings() {
             match self.open_sibling(&sibling) {
                 Ok(()) => {}
-                // It was detached: its mirror is there, and nobody's any more.
+                // It was detached: its mirror is there, and nobody's any more. Or this source is a copy (`cp -a`) of
+                // the one that it is a mirror of.
                 Err(Error::CatalogMissing { .. })
                     if matches!(self.host().find(&sibling.mirror.0), Ok(Some(_))) => {}
+                Err(Error::SourceMissing { .. }) => {}
                 Err(error) => {
                     let mirror = shown(&sibling.mirror.0);
                     log::info!(target: "splitmirror.volume", "the sibling {mirror} is not open: {error}");
@@ -63,8 +65,24 @@ impl Volume {
                 problem: "it is the mirror of another pair by now".into(),
             });
         }
+        if !self.is_source_of(record)? {
+            return Err(self.source_missing());
+        }
         check_identity(&**host, &found, record)?;
         self.join(catalog, found.path).map(drop)
+    }
+
+    /// Whether the source of a pair is the file that is open here: the one at its path, or none there either.
+    fn is_source_of(&self, record: &Record) -> Result<bool> {
+        let path = &record.source.path.0;
+        let found = self.host().find(path)?.map(|found| found.stamp);
+        let open =
+            self.look(|phase| phase.source.as_ref().map(|source| source.stamp())).transpose()?;
+        Ok(match (found, open) {
+            (Some(found), Some(open)) => found.same_file(&open),
+            (None, None) => path == self.source_path(),
+            _ => false,
+        })
     }
 
     /// The mirrors that catalogs and the source name, and that are not open here.
