@@ -34,7 +34,7 @@ mod watch;
 
 pub use access::{Reader, Writer};
 pub use doctor::{Check, examine};
-pub use fork::forks_seen;
+pub use fork::{descent, forks_seen};
 pub use host::{Access, Found, Host, Kind, Lock, Ownership};
 pub use linux::Linux;
 pub use medium::{Medium, View};

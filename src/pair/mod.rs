@@ -53,7 +53,7 @@ pub use split::{SplitHooks, SplitOptions};
 pub use status::{history_of, status_of};
 pub use views::MirrorView;
 
-use crate::area::Host;
+use crate::area::{Host, descent};
 use crate::catalog::Record;
 use crate::error::{Error, Result};
 use crate::state::{ACCEPTABLE, Refusal, Situation, Verb, check_guards, check_state, legal_verbs};
@@ -68,6 +68,8 @@ pub struct Pair {
     volume: Arc<Volume>,
     leg: Arc<Leg>,
     process: u32,
+    /// Tells a forked child without asking the kernel.
+    descent: u64,
     closed: AtomicBool,
     activity: Mutex<&'static str>,
     verbs: Mutex<()>,
@@ -114,7 +116,7 @@ impl Pair {
     }
 
     fn check_usable(&self) -> Result<()> {
-        if std::process::id() != self.process {
+        if descent() != self.descent {
             return Err(Error::Forked { owner: self.process });
         }
         if self.closed.load(Ordering::Acquire) { Err(Error::Closed) } else { Ok(()) }

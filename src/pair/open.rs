@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use super::Pair;
-use crate::area::Host;
+use crate::area::{Host, descent};
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
 use crate::volume::{Entrance, Settings, attach, check_identity, claim_open};
@@ -58,6 +58,7 @@ impl Pair {
             volume,
             leg,
             process: std::process::id(),
+            descent: descent(),
             closed: AtomicBool::new(false),
             activity: Mutex::new("idle"),
             verbs: Mutex::new(()),
