@@ -16,7 +16,8 @@
 //! | [`area`] | files, devices and the machine they are on |
 //! | [`units`], [`error`] | bytes and blocks; what can go wrong |
 //!
-//! A write enters at [`volume::Volume::write`]; read on there.
+//! A write enters at [`volume::Volume::write`]; what it does to each mirror is decided by the side that the mirror is on
+//! ([`volume::Side`]), and during a restore by the block table of [`volume::Restoring`]. Read on there.
 
 pub mod area;
 pub mod bitmap;

@@ -12,7 +12,7 @@ use crate::catalog::{MapKind, Record};
 use crate::engine::{Control, CopyPlan, CopyStats};
 use crate::error::{Error, Result, shown};
 use crate::state::{Condition, Method, Reason, State, Verb};
-use crate::units::Extent;
+use crate::units::{BlockSize, Extent};
 use crate::volume::Leg;
 
 impl Pair {
@@ -41,7 +41,7 @@ impl Pair {
         }
         self.check_no_views()?;
         self.host().check_writable(self.mirror_path())?;
-        let plan = self.repair_plan(&good, point.length)?;
+        let plan = self.repair_plan(&good, point.length, donor.block_size())?;
         self.begin_repair(point.length)?;
         let copied = self.copy_mirror(&donor, &good, &plan, control);
         let stats = match copied {
@@ -57,7 +57,7 @@ impl Pair {
             copy: CopyReport::of(
                 &plan,
                 stats,
-                self.leg.block_size(),
+                donor.block_size(),
                 point.length,
                 begun.elapsed().as_secs_f64(),
             ),
@@ -90,7 +90,7 @@ impl Pair {
         }
     }
 
-    fn repair_plan(&self, good: &Reader, length: u64) -> Result<CopyPlan> {
+    fn repair_plan(&self, good: &Reader, length: u64, size: BlockSize) -> Result<CopyPlan> {
         let target = self.mirror_reader()?;
         if target.kind() == Kind::Device && target.length()? < length {
             return Err(Error::TooSmall {
@@ -109,7 +109,7 @@ impl Pair {
             target_length: Some(length),
             covers_all: true,
         };
-        plan.without_common_holes(good, Some(&target), self.leg.block_size())
+        plan.without_common_holes(good, Some(&target), size)
     }
 
     /// The mirror is no copy of any instant from here on.
@@ -146,8 +146,9 @@ impl Pair {
         let target = self.open_mirror()?;
         target.set_length(plan.target_length.unwrap_or(0))?;
         let seal = donor.seal()?;
+        // In the other mirror's blocks: its seal is of these.
         let stats =
-            self.copy_alone(good, &target, plan, self.leg.block_size(), seal.as_deref(), control)?;
+            self.copy_alone(good, &target, plan, donor.block_size(), seal.as_deref(), control)?;
         target.sync_all()?;
         Ok(stats)
     }
