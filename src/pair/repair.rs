@@ -33,7 +33,10 @@ impl Pair {
         drop(start);
         let good = self.volume.frozen_mirror(&donor).ok_or_else(|| not_split(from))?;
         let point = donor.catalog().record().clone();
-        if point.conditions.has(Condition::MirrorSkewed) {
+        // A seal vouches for each block that is copied; without one the stamp has to.
+        let touched = point.conditions.has(Condition::MirrorSkewed)
+            || !good.stamp()?.same_content(&point.mirror.stamp);
+        if touched && donor.seal()?.is_none() {
             return Err(Error::MirrorSkewed {
                 path: from.to_path_buf(),
                 verb: Verb::Repair.name(),
