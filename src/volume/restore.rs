@@ -126,24 +126,28 @@ impl Volume {
     }
 
     /// The restore takes effect: from here on pending blocks are read from the mirror and written by the block table.
-    /// What was written since the plan was made is pending too; whether there was any.
+    /// What was written since the plan was made is pending too, and what the source has grown by is cut off; whether
+    /// there was any.
     pub fn begin_restore(
         &self,
         leg: &Arc<Leg>,
         source: Arc<Source>,
         restore: &Arc<Restoring>,
-    ) -> bool {
+    ) -> Result<bool> {
         let mut gate = self.close_gate();
+        let grown = restore.settle_length(&source)?;
         let late = restore.extend(leg.dirty());
-        for run in &late {
-            let extent = leg.block_size().extent(*run, u64::MAX >> 1);
-            for other in gate.legs.iter().map(|other| &other.leg).filter(|other| !other.is(leg)) {
-                other.dirty().set(other.block_size().touching(extent));
-            }
+        let late_extents = late.iter().map(|run| leg.block_size().extent(*run, u64::MAX >> 1));
+        let tail = grown.map(|length| Extent::between(restore.length().min(length), length));
+        let touched: Vec<Extent> = late_extents.chain(tail).collect();
+        for other in gate.legs.iter().map(|other| &other.leg).filter(|other| !other.is(leg)) {
+            touched
+                .iter()
+                .for_each(|extent| other.dirty().set(other.block_size().touching(*extent)));
         }
         gate.source = Some(source);
         gate.restore = Some(Running { leg: Arc::clone(leg), restore: Arc::clone(restore) });
-        !late.is_empty()
+        Ok(!late.is_empty() || grown.is_some())
     }
 
     /// Gives the source the length that a restore brings back, once, before anything is written behind it.
@@ -160,7 +164,9 @@ impl Volume {
         let writer = source.writer()?;
         source.tracker().own_resize(length, || writer.set_length(length))?;
         writer.sync()?;
-        running.leg.catalog().commit(|record| {
+        // Both under the catalog's lock: whoever records what is left to do sees both or none.
+        let mut catalog = running.leg.catalog();
+        catalog.commit(|record| {
             if let Some(pending) = record.pending.as_mut() {
                 pending.resize = None;
             }

@@ -14,9 +14,9 @@ use std::sync::{Arc, Mutex};
 
 use uuid::Uuid;
 
-use super::unpoisoned;
 use super::write::Change;
-use crate::area::{Reader, Writer};
+use super::{Source, unpoisoned};
+use crate::area::{Kind, Reader, Writer};
 use crate::bitmap::Bitmap;
 use crate::catalog::{Catalog, MapKind, Scope, Seal};
 use crate::error::{Error, Result};
@@ -137,6 +137,14 @@ impl Restoring {
     /// The length that the source is still to get, before anything else of it changes.
     pub fn resize(&self) -> Option<u64> {
         *unpoisoned(&self.resize)
+    }
+
+    /// The source may have grown since the restore was planned; it takes effect now, and no write is under way. The
+    /// length before, where that changes what is to be done.
+    pub(super) fn settle_length(&self, source: &Source) -> Result<Option<u64>> {
+        let resize = length_to_set(source, &self.scope, self.length)?;
+        let before = std::mem::replace(&mut *unpoisoned(&self.resize), resize);
+        Ok(if before == resize { None } else { Some(source.reader().length()?) })
     }
 
     pub(super) fn resized(&self) {
@@ -356,4 +364,19 @@ impl Restoring {
     pub(super) fn is_sealed(&self) -> bool {
         self.seal.is_some()
     }
+}
+
+/// The length that the source has still to get: that of the mirror, or, when only ranges are restored, enough to hold
+/// them.
+pub fn length_to_set(source: &Source, scope: &Scope, length: u64) -> Result<Option<u64>> {
+    if source.reader().kind() == Kind::Device {
+        return Ok(None);
+    }
+    let now = source.reader().length()?;
+    let wanted = match scope {
+        Scope::Whole => length,
+        Scope::Blocks => now,
+        Scope::Ranges(ranges) => ranges.iter().map(|range| range.end()).max().unwrap_or(0).max(now),
+    };
+    Ok((wanted != now).then_some(wanted))
 }
