@@ -101,7 +101,7 @@ fn establish(_: &Scene, mirror: &Mirror, _: &mut Random) -> Outcome<&'static str
     if refused(result)?.is_none() {
         return Ok("refused");
     }
-    *standing = Standing::default();
+    mirror.give_up(&mut standing);
     Ok("establish")
 }
 
@@ -119,7 +119,8 @@ fn take_point(
     let versions = versions_in(&bytes)?;
     scene.model.check_instant(&versions, seen)?;
     scene.model.check_length(length, seen)?;
-    *standing = Standing { point: Some(Arc::new(Point { bytes, versions })), receipt: None };
+    mirror.give_up(standing);
+    standing.point = Some(Arc::new(Point { bytes, versions }));
     Ok(())
 }
 
@@ -142,7 +143,7 @@ fn refresh(scene: &Scene, mirror: &Mirror, _: &mut Random) -> Outcome<&'static s
     let Some(report) = refused(result)? else {
         // It may have been refused in the middle: by a restore from another mirror.
         if mirror.state() != State::Split.name() {
-            *standing = Standing::default();
+            mirror.give_up(&mut standing);
         }
         return Ok("refused");
     };
@@ -312,6 +313,12 @@ pub(crate) fn finish(mirror: &Mirror) -> Outcome<()> {
 }
 
 impl Mirror {
+    /// The point is gone, and with it what was restored from it.
+    pub(crate) fn give_up(&self, standing: &mut Standing) {
+        *standing = Standing::default();
+        *self.job.lock().unwrap() = None;
+    }
+
     /// Takes the receipt of a job that has ended.
     pub(crate) fn take_receipt(&self) -> Outcome<()> {
         let mut standing = self.standing.lock().unwrap();
@@ -319,11 +326,7 @@ impl Mirror {
         match job.as_ref().and_then(|job| job.result()) {
             Some(Ok(receipt)) => {
                 *job = None;
-                // Of a point that was given up since, it is of no use.
-                match standing.point {
-                    Some(_) => ended(self, &mut standing, receipt),
-                    None => Ok(()),
-                }
+                ended(self, &mut standing, receipt)
             }
             None | Some(Err(Error::Cancelled { .. })) => Ok(()),
             Some(Err(error)) => Err(format!("a job ended with {error}")),

@@ -267,7 +267,7 @@ impl Scene {
         for mirror in &self.mirrors {
             let options = EstablishOptions::default();
             mirror.pair.establish(&options, &Control::default()).map_err(said)?;
-            *mirror.standing.lock().unwrap() = Standing::default();
+            mirror.give_up(&mut mirror.standing.lock().unwrap());
         }
         self.check_files()?;
         for mirror in &self.mirrors {
