@@ -37,8 +37,10 @@ impl Pair {
     pub(super) fn split_entered(&self, options: &SplitOptions, fresh: bool) -> Result<SplitReport> {
         let begun = Instant::now();
         let keeps_mirror = options.as_of_last_establish || fresh;
+        let start = self.start_splitting(if fresh { Verb::Refresh } else { Verb::Split })?;
         let taken =
             self.volume.take_point(&self.leg, |taken| self.judge(taken, options, keeps_mirror))?;
+        drop(start);
         self.finish_split(options, taken, self.promised(&taken), begun)
     }
 
