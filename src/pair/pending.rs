@@ -62,7 +62,8 @@ impl Pair {
             app_written: Bitmap::new(pending.blocks()),
             pending,
         };
-        self.volume.tell_others(&self.leg, &changed, resize)?;
+        let new_length = |source: &Source| length_to_set(source, &begin.scope, length);
+        self.volume.tell_others(&self.leg, &changed, new_length)?;
         let stamp = source.stamp()?;
         if self.host().keeps(Order::PendingBeforeSourceBytes) {
             let record = PendingRecord {

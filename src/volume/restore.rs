@@ -79,18 +79,27 @@ impl Steps for Backward<'_> {
 impl Volume {
     /// What a restore from one mirror means for the others: the blocks that it will write, and the tail that a new
     /// length cuts off or adds, may differ in each of them; one that followed the source does not any more. All of
-    /// that is durable before the source changes.
+    /// that is durable before the source changes. `new_length`: what the source's will be, if it is to change.
     pub fn tell_others(
         &self,
         leg: &Leg,
         extents: &[Extent],
-        new_length: Option<u64>,
+        new_length: impl Fn(&Source) -> Result<Option<u64>>,
     ) -> Result<()> {
-        let length = self.source()?.reader().length()?;
         for other in self.legs().iter().filter(|other| !other.is(leg)) {
             let (size, known) = (other.block_size(), other.catalog().record().length);
+            // Its own lengthening ends here: what the source grows by from now on is marked by who writes it.
+            let (followed, length, new) = {
+                let mut gate = self.close_gate();
+                let source = gate.source.clone().ok_or_else(|| self.source_missing())?;
+                let followed = gate.side(other).followed().is_some();
+                if followed {
+                    gate.put(other, Side::Absent);
+                }
+                (followed, source.reader().length()?, new_length(&source)?)
+            };
             let mut touched = extents.to_vec();
-            if let Some(new) = new_length.filter(|new| *new != length) {
+            if let Some(new) = new {
                 touched.push(Extent::between(new.min(length), known.max(length).max(new)));
             }
             if self.host.keeps(Order::OthersMarkedBeforeRestore) {
@@ -98,14 +107,6 @@ impl Volume {
                 other.dirty().make_room(size.count(end));
                 touched.iter().for_each(|extent| other.dirty().set(size.touching(*extent)));
             }
-            let followed = {
-                let mut gate = self.close_gate();
-                let followed = gate.side(other).followed().is_some();
-                if followed {
-                    gate.put(other, Side::Absent);
-                }
-                followed
-            };
             let committed =
                 other.catalog().commit_with(&[(MapKind::Dirty, &[other.dirty()])], |record| {
                     if followed {
@@ -137,17 +138,15 @@ impl Volume {
         let mut gate = self.close_gate();
         let grown = restore.settle_length(&source)?;
         let late = restore.extend(leg.dirty());
-        let late_extents = late.iter().map(|run| leg.block_size().extent(*run, u64::MAX >> 1));
-        let tail = grown.map(|length| Extent::between(restore.length().min(length), length));
-        let touched: Vec<Extent> = late_extents.chain(tail).collect();
-        for other in gate.legs.iter().map(|other| &other.leg).filter(|other| !other.is(leg)) {
-            touched
-                .iter()
-                .for_each(|extent| other.dirty().set(other.block_size().touching(*extent)));
+        for run in &late {
+            let extent = leg.block_size().extent(*run, u64::MAX >> 1);
+            for other in gate.legs.iter().map(|other| &other.leg).filter(|other| !other.is(leg)) {
+                other.dirty().set(other.block_size().touching(extent));
+            }
         }
         gate.source = Some(source);
         gate.restore = Some(Running { leg: Arc::clone(leg), restore: Arc::clone(restore) });
-        Ok(!late.is_empty() || grown.is_some())
+        Ok(!late.is_empty() || grown)
     }
 
     /// Gives the source the length that a restore brings back, once, before anything is written behind it.

@@ -139,12 +139,11 @@ impl Restoring {
         *unpoisoned(&self.resize)
     }
 
-    /// The source may have grown since the restore was planned; it takes effect now, and no write is under way. The
-    /// length before, where that changes what is to be done.
-    pub(super) fn settle_length(&self, source: &Source) -> Result<Option<u64>> {
+    /// The source may have grown since the restore was planned; it takes effect now, and no write is under way. Whether
+    /// that changes the length that is to be set.
+    pub(super) fn settle_length(&self, source: &Source) -> Result<bool> {
         let resize = length_to_set(source, &self.scope, self.length)?;
-        let before = std::mem::replace(&mut *unpoisoned(&self.resize), resize);
-        Ok(if before == resize { None } else { Some(source.reader().length()?) })
+        Ok(std::mem::replace(&mut *unpoisoned(&self.resize), resize) != resize)
     }
 
     pub(super) fn resized(&self) {
