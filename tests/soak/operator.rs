@@ -47,7 +47,7 @@ pub(crate) fn work(scene: &Scene, thread: usize, mut random: Random) -> Counts {
 type Run = fn(&Scene, &Mirror, &mut Random) -> Outcome<&'static str>;
 
 /// Those that are refused most of the time, or make others possible, are there several times.
-const VERBS: [(&str, Run); 24] = [
+const VERBS: [(&str, Run); 26] = [
     ("establish", establish),
     ("establish", establish),
     ("establish", establish),
@@ -55,6 +55,7 @@ const VERBS: [(&str, Run); 24] = [
     ("split", split),
     ("split", split),
     ("refresh", refresh),
+    ("restore", restore),
     ("restore", restore),
     ("start_restore", start_restore),
     ("start_restore", start_restore),
@@ -67,6 +68,7 @@ const VERBS: [(&str, Run); 24] = [
     ("wait", wait),
     ("wait", wait),
     ("set_rate", set_rate),
+    ("heal", heal),
     ("heal", heal),
     ("seal", seal),
     ("scrub", scrub),
