@@ -19,6 +19,8 @@ BENCH ?=
 # The crash and kill campaigns; the tests read these from the environment.
 SPLITMIRROR_CRASH_SAMPLES ?= 20000
 SPLITMIRROR_KILL_ROUNDS ?= 500
+# How long `make soak` runs.
+SECONDS ?= 600
 
 BIN := $(VENV)/bin
 # Absolute, since build scripts run in folders of their own.
@@ -55,9 +57,11 @@ help: ## List the targets
 # --- The two commands of the README ---------------------------------------------------------
 
 .PHONY: demo
-demo: debian-demo $(VENV)/.wheel ## Build a release wheel, install it in .venv, run the main job
+demo: debian-demo $(VENV)/.wheel ## Build a release wheel, install it in .venv, run the main job twice
 	$(call say,splitmirror demo)
 	@$(BIN)/splitmirror demo $(DEMO)
+	$(call say,splitmirror demo --live)
+	@$(BIN)/splitmirror demo --live $(DEMO)
 
 .PHONY: test
 test: debian-test $(VENV)/.develop rust-test python-test ## Everything the tests need, then every test
@@ -168,6 +172,12 @@ crash: ## Crash tests with SPLITMIRROR_CRASH_SAMPLES (20000) a point, SPLITMIRRO
 kill: debian-test $(VENV)/.develop ## Kill real processes at SPLITMIRROR_KILL_ROUNDS (500) points
 	$(call say,kill campaign: $(SPLITMIRROR_KILL_ROUNDS) rounds)
 	SPLITMIRROR_KILL_ROUNDS=$(SPLITMIRROR_KILL_ROUNDS) $(BIN)/pytest -m kill $(PYTEST)
+
+.PHONY: soak
+soak: ## Threads against a model for SECONDS (600), choosing by SPLITMIRROR_SOAK_SEED
+	$(call say,soak: $(SECONDS) seconds)
+	SPLITMIRROR_SOAK_SECONDS=$(SECONDS) \
+		$(CARGO) test $(LOCKED) --release --features testing --test soak -- --nocapture
 
 .PHONY: clean
 clean: ## Remove the environment, the builds and the caches

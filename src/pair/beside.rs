@@ -75,6 +75,15 @@ impl Pair {
         }
     }
 
+    /// Begins a split of a mirror that follows: a restore from another one may have begun since the verb was asked for,
+    /// and have ended again. Held until the point is taken.
+    pub(super) fn start_splitting(&self, verb: Verb) -> Result<MutexGuard<'_, ()>> {
+        let start = self.volume.starting();
+        self.refuse_beside_other(verb)?;
+        self.check_table(verb, Verb::Split, false)?;
+        Ok(start)
+    }
+
     fn refused(&self, verb: Verb, why: &str) -> Error {
         let catalog = self.leg.catalog();
         let record = catalog.record();

@@ -66,8 +66,12 @@ impl Pair {
         let plan = self.begin_establish(&source, plan)?;
         let mirror = self.begin_copying(&source, &plan);
         drop(start);
-        let outcome = mirror.and_then(|mirror| self.copy_forward(mirror, &plan, control));
+        let outcome = mirror.and_then(|mirror| self.copy_forward(&mirror, &plan, control));
+        // From here the mirror follows, and a restore from another one may end that: not before it is recorded.
+        let end = self.volume.starting();
+        let outcome = outcome.and_then(|stats| self.follow(stats));
         let (stats, length) = self.end_establish(outcome, &before)?;
+        drop(end);
         let doubt = self.leg.doubt(&source);
         let catalog = self.leg.catalog();
         let size = self.leg.block_size();
@@ -149,19 +153,23 @@ impl Pair {
 
     fn copy_forward(
         &self,
-        mirror: Arc<Writer>,
+        mirror: &Writer,
         plan: &CopyPlan,
         control: &Control,
     ) -> Result<CopyStats> {
-        let mut stats = self.volume.synchronize(&self.leg, &mirror, plan, control)?;
+        let mut stats = self.volume.synchronize(&self.leg, mirror, plan, control)?;
         // Marks of writers that came while a block was under way, or beyond the planned end.
         while !stats.cancelled && !self.leg.dirty().is_empty() {
             let extents = self.leg.dirty().extents(self.leg.block_size(), u64::MAX >> 1);
             let rest = CopyPlan { method: Method::Copy, extents, ..plan.clone() };
-            let more = self.volume.synchronize(&self.leg, &mirror, &rest, control)?;
+            let more = self.volume.synchronize(&self.leg, mirror, &rest, control)?;
             stats = CopyStats { cancelled: more.cancelled, ..stats };
         }
-        drop(mirror);
+        Ok(stats)
+    }
+
+    /// Writes go to the mirror too, unless the copy was cancelled.
+    fn follow(&self, stats: CopyStats) -> Result<CopyStats> {
         if !stats.cancelled {
             self.volume.finish_synchronizing(&self.leg)?;
         }

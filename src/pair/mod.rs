@@ -147,18 +147,23 @@ impl Pair {
         let turn = self.turn()?;
         self.refuse_beside(verb)?;
         self.revisit()?;
-        let catalog = self.leg.catalog();
-        let record = catalog.record();
-        if !check_state(verb, record.state, &record.conditions, restart) {
-            return Err(Error::State {
-                verb: verb.name(),
-                state: described(record.state.name(), &record.conditions.names()),
-                legal: legal_verbs(situation(record, false)),
-            });
-        }
-        drop(catalog);
+        self.check_table(verb, verb, restart)?;
         self.set_activity(activity);
         Ok(Entered { pair: self, _turn: turn })
+    }
+
+    /// The verb table, for a step of the verb that was asked for.
+    fn check_table(&self, asked: Verb, step: Verb, restart: bool) -> Result<()> {
+        let catalog = self.leg.catalog();
+        let record = catalog.record();
+        if check_state(step, record.state, &record.conditions, restart) {
+            return Ok(());
+        }
+        Err(Error::State {
+            verb: asked.name(),
+            state: described(record.state.name(), &record.conditions.names()),
+            legal: legal_verbs(situation(record, false)),
+        })
     }
 
     /// The protections of the verb table, with what the caller accepts.

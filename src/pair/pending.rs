@@ -9,13 +9,13 @@ use super::Pair;
 use super::provenance::Provenance;
 use super::receipt::{Before, Done};
 use super::report::Receipt;
-use crate::area::{Kind, Order};
+use crate::area::Order;
 use crate::bitmap::Bitmap;
 use crate::catalog::{Epoch, MapKind, MapRef, PendingRecord, RestoredRecord, Scope};
 use crate::engine::{Control, CopyPlan, CopyStats};
 use crate::error::{Error, Result};
 use crate::state::{Condition, Mode};
-use crate::volume::{Beginning, Pace, Restoring, Source};
+use crate::volume::{Beginning, Pace, Restoring, Source, length_to_set};
 
 /// A restore that has begun: what is left of it, and the plan that it follows.
 pub(super) struct Begun {
@@ -62,7 +62,8 @@ impl Pair {
             app_written: Bitmap::new(pending.blocks()),
             pending,
         };
-        self.volume.tell_others(&self.leg, &changed, resize)?;
+        let new_length = |source: &Source| length_to_set(source, &begin.scope, length);
+        self.volume.tell_others(&self.leg, &changed, new_length)?;
         let stamp = source.stamp()?;
         if self.host().keeps(Order::PendingBeforeSourceBytes) {
             let record = PendingRecord {
@@ -81,10 +82,17 @@ impl Pair {
             )?;
         }
         let restore = Arc::new(Restoring::new(begin));
-        if self.volume.begin_restore(&self.leg, Arc::clone(source), &restore) {
+        if self.volume.begin_restore(&self.leg, Arc::clone(source), &restore)? {
             // Something was written in between. It is durable as pending too before the caller is told.
             let layers = [restore.pending(), restore.planned(), restore.app_written()];
-            self.leg.catalog().commit_with(&[(MapKind::Restore, &layers)], |_| {})?;
+            let mut catalog = self.leg.catalog();
+            // Under the catalog's lock: a write may be setting the length.
+            let resize = restore.resize();
+            catalog.commit_with(&[(MapKind::Restore, &layers)], |record| {
+                if let Some(pending) = record.pending.as_mut() {
+                    pending.resize = resize;
+                }
+            })?;
         }
         let plan = CopyPlan { extents: restore.pending_extents(), ..plan };
         Ok((restore, plan))
@@ -221,19 +229,4 @@ impl Pair {
         }
         Ok(())
     }
-}
-
-/// The length that the source has still to get: that of the mirror, or, when only ranges are restored, enough to hold
-/// them.
-fn length_to_set(source: &Source, scope: &Scope, length: u64) -> Result<Option<u64>> {
-    if source.reader().kind() == Kind::Device {
-        return Ok(None);
-    }
-    let now = source.reader().length()?;
-    let wanted = match scope {
-        Scope::Whole => length,
-        Scope::Blocks => now,
-        Scope::Ranges(ranges) => ranges.iter().map(|range| range.end()).max().unwrap_or(0).max(now),
-    };
-    Ok((wanted != now).then_some(wanted))
 }

@@ -75,6 +75,7 @@ impl Pair {
         let keeps_mirror = options.as_of_last_establish || fresh;
         let frozen = hooks.freeze();
         let point = frozen.and_then(|frozen| {
+            let _start = self.start_splitting(if fresh { Verb::Refresh } else { Verb::Split })?;
             let taken = self
                 .volume
                 .take_point(&self.leg, |taken| self.judge(taken, frozen, options, keeps_mirror))?;

@@ -51,14 +51,19 @@ impl Volume {
         let _handles = leg.use_handles();
         let mirror = self.look_at(leg, |side| side.writer().cloned());
         let stamp = self.let_go(leg);
-        if let Some(mirror) = mirror
-            && let Err(error) = mirror.sync()
-        {
+        if let Some(mirror) = mirror {
+            self.sync_left(leg, &mirror);
+        }
+        stamp
+    }
+
+    /// What a mirror got that is not written any more: durable from here on, or marked.
+    pub(super) fn sync_left(&self, leg: &Leg, mirror: &Writer) {
+        if let Err(error) = mirror.sync() {
             log::warn!(target: "splitmirror.volume", "syncing {}: {error}", leg.mirror_path().display());
             self.mark_logged(leg);
             leg.belief().lose(Reason::Compare);
         }
-        stamp
     }
 
     /// A catalog cannot take what must be durable before a write. The write must not fail for that: the mirror is

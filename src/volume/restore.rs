@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use super::{Leg, Phase, Restoring, Running, Source, Volume, unpoisoned};
+use super::{Leg, Phase, Restoring, Running, Side, Source, Volume, unpoisoned};
 use crate::area::Order;
 use crate::bitmap::Bitmap;
 use crate::catalog::MapKind;
@@ -79,18 +79,32 @@ impl Steps for Backward<'_> {
 impl Volume {
     /// What a restore from one mirror means for the others: the blocks that it will write, and the tail that a new
     /// length cuts off or adds, may differ in each of them; one that followed the source does not any more. All of
-    /// that is durable before the source changes.
+    /// that is durable before the source changes. `new_length`: what the source's will be, if it is to change.
     pub fn tell_others(
         &self,
         leg: &Leg,
         extents: &[Extent],
-        new_length: Option<u64>,
+        new_length: impl Fn(&Source) -> Result<Option<u64>>,
     ) -> Result<()> {
-        let length = self.source()?.reader().length()?;
         for other in self.legs().iter().filter(|other| !other.is(leg)) {
             let (size, known) = (other.block_size(), other.catalog().record().length);
+            let _handles = other.use_handles();
+            // Its own lengthening ends here: what the source grows by from now on is marked by who writes it.
+            let (followed, length, new) = {
+                let mut gate = self.close_gate();
+                let source = gate.source.clone().ok_or_else(|| self.source_missing())?;
+                let followed = gate.side(other).followed().cloned();
+                if followed.is_some() {
+                    gate.put(other, Side::Absent);
+                }
+                (followed, source.reader().length()?, new_length(&source)?)
+            };
+            let stamp = followed.as_ref().map(|mirror| mirror.reader().stamp()).transpose()?;
+            if let Some(mirror) = followed {
+                self.sync_left(other, &mirror);
+            }
             let mut touched = extents.to_vec();
-            if let Some(new) = new_length.filter(|new| *new != length) {
+            if let Some(new) = new {
                 touched.push(Extent::between(new.min(length), known.max(length).max(new)));
             }
             if self.host.keeps(Order::OthersMarkedBeforeRestore) {
@@ -98,13 +112,11 @@ impl Volume {
                 other.dirty().make_room(size.count(end));
                 touched.iter().for_each(|extent| other.dirty().set(size.touching(*extent)));
             }
-            let follows = self.look_at(other, |side| side.followed().is_some());
-            let stopped = if follows { self.let_go_synced(other) } else { None };
             let committed =
                 other.catalog().commit_with(&[(MapKind::Dirty, &[other.dirty()])], |record| {
-                    if let Some(stamp) = stopped {
+                    if let Some(stamp) = stamp {
                         record.state = State::Unsynchronized;
-                        record.mirror.stamp = stamp.unwrap_or(record.mirror.stamp);
+                        record.mirror.stamp = stamp;
                     }
                 });
             if let Err(error) = committed {
@@ -121,14 +133,16 @@ impl Volume {
     }
 
     /// The restore takes effect: from here on pending blocks are read from the mirror and written by the block table.
-    /// What was written since the plan was made is pending too; whether there was any.
+    /// What was written since the plan was made is pending too, and what the source has grown by is cut off; whether
+    /// there was any.
     pub fn begin_restore(
         &self,
         leg: &Arc<Leg>,
         source: Arc<Source>,
         restore: &Arc<Restoring>,
-    ) -> bool {
+    ) -> Result<bool> {
         let mut gate = self.close_gate();
+        let grown = restore.settle_length(&source)?;
         let late = restore.extend(leg.dirty());
         for run in &late {
             let extent = leg.block_size().extent(*run, u64::MAX >> 1);
@@ -138,7 +152,7 @@ impl Volume {
         }
         gate.source = Some(source);
         gate.restore = Some(Running { leg: Arc::clone(leg), restore: Arc::clone(restore) });
-        !late.is_empty()
+        Ok(!late.is_empty() || grown)
     }
 
     /// Gives the source the length that a restore brings back, once, before anything is written behind it.
@@ -155,7 +169,9 @@ impl Volume {
         let writer = source.writer()?;
         source.tracker().own_resize(length, || writer.set_length(length))?;
         writer.sync()?;
-        running.leg.catalog().commit(|record| {
+        // Both under the catalog's lock: whoever records what is left to do sees both or none.
+        let mut catalog = running.leg.catalog();
+        catalog.commit(|record| {
             if let Some(pending) = record.pending.as_mut() {
                 pending.resize = None;
             }

@@ -15,9 +15,9 @@ use std::sync::{Arc, Mutex};
 use uuid::Uuid;
 
 use super::landing::OnDisk;
-use super::unpoisoned;
 use super::write::Change;
-use crate::area::{Reader, Writer};
+use super::{Source, unpoisoned};
+use crate::area::{Kind, Reader, Writer};
 use crate::bitmap::Bitmap;
 use crate::catalog::{Scope, Seal};
 use crate::error::{Error, Result};
@@ -131,6 +131,13 @@ impl Restoring {
     /// The length that the source is still to get, before anything else of it changes.
     pub fn resize(&self) -> Option<u64> {
         *unpoisoned(&self.resize)
+    }
+
+    /// The source may have grown since the restore was planned; it takes effect now, and no write is under way. Whether
+    /// that changes the length that is to be set.
+    pub(super) fn settle_length(&self, source: &Source) -> Result<bool> {
+        let resize = length_to_set(source, &self.scope, self.length)?;
+        Ok(std::mem::replace(&mut *unpoisoned(&self.resize), resize) != resize)
     }
 
     pub(super) fn resized(&self) {
@@ -280,4 +287,19 @@ impl Restoring {
     pub(super) fn is_sealed(&self) -> bool {
         self.seal.is_some()
     }
+}
+
+/// The length that the source has still to get: that of the mirror, or, when only ranges are restored, enough to hold
+/// them.
+pub fn length_to_set(source: &Source, scope: &Scope, length: u64) -> Result<Option<u64>> {
+    if source.reader().kind() == Kind::Device {
+        return Ok(None);
+    }
+    let now = source.reader().length()?;
+    let wanted = match scope {
+        Scope::Whole => length,
+        Scope::Blocks => now,
+        Scope::Ranges(ranges) => ranges.iter().map(|range| range.end()).max().unwrap_or(0).max(now),
+    };
+    Ok((wanted != now).then_some(wanted))
 }
