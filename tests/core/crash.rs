@@ -64,7 +64,7 @@ fn needed_by(rule: Order) -> Option<(Mode, &'static str, &'static str)> {
     use Mode::{Exclusive, Shared};
     Some(match rule {
         Order::StateBeforeMirrorBytes => (Exclusive, "again", "Some(Split): the mirror"),
-        Order::MirrorSyncedBeforeSynchronized => (Exclusive, "under writes", "the mirror"),
+        Order::MirrorSyncedBeforeSynchronized => (Exclusive, "writes between syncs", "the mirror"),
         Order::MirrorSyncedBeforeClear => (Exclusive, "interrupted establish", "I2"),
         Order::MirrorSyncedBeforeSplit => (Exclusive, "again", "Some(Split): the mirror"),
         // Two threads are needed for it: see `drain`.
@@ -81,7 +81,9 @@ fn needed_by(rule: Order) -> Option<(Mode, &'static str, &'static str)> {
         Order::IntentBeforeWrite => (Exclusive, "written corruption", "I7"),
         Order::MarkBeforeWrite => (Exclusive, "sessions", ""),
         Order::DataSyncedBeforeCleanMark => (Exclusive, "sessions", ""),
-        Order::SourceSyncedBeforePending => (Exclusive, "never flushed", "the source"),
+        Order::SourceSyncedBeforePending => {
+            (Exclusive, "restored before a flush", "the source is not what")
+        }
         Order::PendingBeforeSourceBytes => (Exclusive, "written corruption", "the source"),
         Order::SourceSyncedBeforeClear => (Exclusive, "interrupted restore", "the source"),
         Order::SourceSyncedBeforeRestored => (Exclusive, "taken over", "the source"),
@@ -90,7 +92,7 @@ fn needed_by(rule: Order) -> Option<(Mode, &'static str, &'static str)> {
         Order::RecordSynced => (Shared, "first", ""),
         Order::AlternateSlots => (Shared, "first", "checksum"),
         Order::FolderSynced => (Shared, "first", "the state is None"),
-        Order::TagSyncedBeforeWrite => (Shared, "lost source", "another file"),
+        Order::TagSyncedBeforeWrite => (Shared, "lost source", "source-replaced"),
     })
 }
 

@@ -36,6 +36,8 @@ pub(crate) const EXCLUSIVE: &[Tale] = &[
     ("longer source", longer_source),
     ("taken over", taken_over),
     ("under writes", under_writes),
+    ("writes between syncs", writes_between_syncs),
+    ("restored before a flush", restored_before_a_flush),
     ("abandoned", abandoned),
 ];
 
@@ -258,6 +260,34 @@ fn under_writes(story: &mut Story) -> Told {
     story.writes(2)?;
     story.establish_under_writes()?;
     story.close()
+}
+
+/// The application writes between the last sync of a batch and the end of an establish.
+fn writes_between_syncs(story: &mut Story) -> Told {
+    story.create()?;
+    // Three regions that stay active: six blocks.
+    for block in [4, 8, 12] {
+        story.write_at(block * BLOCK, &[3; 500])?;
+    }
+    let active = [4, 9, 12, 5, 8, 13];
+    story.establish_under_writes_to(&active)?;
+    story.split()?;
+    story.write_at(20 * BLOCK, &[4; 500])?;
+    story.establish_under_writes_to(&active)?;
+    story.close()
+}
+
+/// A restore of a source that holds bytes from before the split which nobody has flushed: a power cut may take them
+/// away, and the mirror has them.
+fn restored_before_a_flush(story: &mut Story) -> Told {
+    start(story)?;
+    story.write_at(3 * BLOCK, &[5; BLOCK])?;
+    story.split()?;
+    for block in [7, 11] {
+        story.write_at(block * BLOCK, &[6; BLOCK])?;
+    }
+    story.interrupted_restore(restore(), 1)?;
+    story.resume_restore()
 }
 
 /// A restore is given up in the middle, and another one brings all of it.
