@@ -5,9 +5,9 @@ use splitmirror::sim::{Random, SimHost};
 use splitmirror::state::Mode;
 
 use crate::campaign::{Figures, campaign, samples, seed};
-use crate::recovery::check;
+use crate::recovery::{check, open};
 use crate::stories::{EXCLUSIVE, SHARED, Tale};
-use crate::story::Story;
+use crate::story::{BLOCK, Story, Told};
 
 /// Blocks of the source; a bit more than that, so that the last block is not whole.
 const BLOCKS: usize = 24;
@@ -59,6 +59,42 @@ fn i1_to_i6_exclusive_second_half() {
     all(&EXCLUSIVE[EXCLUSIVE.len() / 2..], Mode::Exclusive);
 }
 
+/// Four blocks of a larger source are written, in each of the states.
+fn few_regions(story: &mut Story, from: &mut Vec<usize>) -> Told {
+    story.create()?;
+    story.establish()?;
+    from.push(story.host.log_len());
+    story.write_at(40 * BLOCK, &[1; 2 * BLOCK])?;
+    story.write_at(90 * BLOCK, &[2; 700])?;
+    story.split()?;
+    story.write_at(91 * BLOCK, &[3; 700])?;
+    Ok(())
+}
+
+#[test]
+fn i2_recovery_looks_at_the_regions_that_were_written_and_at_no_others() {
+    let (mut story, mut from) = (Story::new(Mode::Exclusive, 120, None, seed()), Vec::new());
+    few_regions(&mut story, &mut from).unwrap();
+    let named = |image: &SimHost, _: usize, _: &mut Random| {
+        let pair = open(image)?;
+        let plan = pair.plan_establish(false).map_err(|error| error.to_string())?;
+        let report = plan.report();
+        let few = report.extents.iter().all(|extent| {
+            let blocks = extent.offset / BLOCK as u64..extent.end() / BLOCK as u64;
+            let within = |region: std::ops::Range<u64>| {
+                region.start <= blocks.start && blocks.end <= region.end
+            };
+            within(40..42) || within(90..92)
+        });
+        if few && ["bitmap", "unclean-close"].contains(&report.reason) {
+            return Ok(());
+        }
+        Err(format!("'{}' looks at {:?}", report.reason, report.extents))
+    };
+    let positions = from[0]..story.host.log_len();
+    campaign(&story.host, positions, samples().min(100), &named).assert_clean("few regions");
+}
+
 /// The story that needs a rule, and a word of what it must find.
 fn needed_by(rule: Order) -> Option<(Mode, &'static str, &'static str)> {
     use Mode::{Exclusive, Shared};
@@ -76,9 +112,10 @@ fn needed_by(rule: Order) -> Option<(Mode, &'static str, &'static str)> {
         // Power is cut soon after a process was killed: see `intents`.
         Order::LeftSyncedBeforeBelieved => return None,
         Order::OthersMarkedBeforeRestore => return None,
-        Order::SidesSyncedBeforeIntentRemoved => return None,
-        Order::MarksSavedBeforeIntentRemoved => return None,
+        Order::SidesSyncedBeforeIntentRemoved => (Exclusive, "cold regions, synchronized", "I2"),
+        Order::MarksSavedBeforeIntentRemoved => (Exclusive, "cold regions, split", "I2"),
         Order::IntentBeforeWrite => (Exclusive, "written corruption", "I7"),
+        Order::RegionLoggedBeforeWrite => (Exclusive, "cold regions, split", "I2"),
         Order::MarkBeforeWrite => (Exclusive, "sessions", ""),
         Order::DataSyncedBeforeCleanMark => (Exclusive, "sessions", ""),
         Order::SourceSyncedBeforePending => {

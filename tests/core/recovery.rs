@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use splitmirror::area::{Host, Order};
-use splitmirror::catalog::{Catalog, Record};
+use splitmirror::catalog::{Catalog, MapKind, Record};
 use splitmirror::error::Error;
 use splitmirror::pair::{
     EstablishOptions, OpenOptions, Pair, RestoreOptions, ResumeOptions, SplitOptions,
@@ -90,7 +90,12 @@ fn wrong(image: &SimHost, path: &std::path::Path, wanted: Option<&Vec<u8>>) -> O
     )
 }
 
-fn open(image: &SimHost) -> Result<Pair, String> {
+/// Whether no rule is left out: the message of a mutant is then about what it broke first.
+fn keeps_all(image: &SimHost) -> bool {
+    Order::ALL.iter().all(|rule| image.keeps(*rule))
+}
+
+pub(crate) fn open(image: &SimHost) -> Result<Pair, String> {
     let host: Arc<dyn Host> = Arc::new(image.clone());
     let options = OpenOptions { settings: SETTINGS, ..OpenOptions::default() };
     Pair::open(host, &mirror(), options).map_err(|error| format!("open() failed: {error}"))
@@ -108,6 +113,10 @@ fn recover(
 ) -> Verdict {
     let point = image.contents(&mirror()).unwrap_or_default();
     let before = image.contents(&source());
+    let named = match mode {
+        Mode::Exclusive if keeps_all(image) && random.chance(1, 3) => named(image)?,
+        _ => None,
+    };
     let pair = open(image)?;
     for (path, bytes) in [(mirror(), Some(&point)), (source(), before.as_ref())] {
         if image.contents(&path).as_ref() != bytes {
@@ -115,6 +124,9 @@ fn recover(
         }
     }
     covered(image, mode, &pair)?;
+    if let Some(named) = named {
+        bounded(&pair, record.state, &named)?;
+    }
     // Without this rule the epoch is not recorded either; what its test is to find is a wrong mirror.
     if image.keeps(Order::StateBeforeMirrorBytes) {
         explained(&pair)?;
@@ -302,6 +314,42 @@ fn covered(image: &SimHost, mode: Mode, pair: &Pair) -> Verdict {
         return Ok(());
     }
     Err(format!("blocks {missed:?} differ and are not in the plan '{}' (I2)", plan.reason))
+}
+
+/// What the catalog says may differ: the marks, and the regions of the intent log. `None` when one is damaged.
+fn named(image: &SimHost) -> Result<Option<Vec<Extent>>, String> {
+    let said = |error: Error| format!("the catalog: {error}");
+    let host: Arc<dyn Host> = Arc::new(image.clone());
+    let mut opened = Catalog::open(host, &catalog()).map_err(said)?;
+    let record = opened.record().clone();
+    let marks = opened.load_map(MapKind::Dirty).map_err(said)?;
+    let logged = opened.intents().load(record.intents).map_err(said)?;
+    let (Some(marks), Some(logged)) = (marks, logged) else { return Ok(None) };
+    let marks = marks.iter().flat_map(|marks| marks.extents(record.block_size, u64::MAX >> 1));
+    let region = |region: &u64| Extent::new(region * logged.region_bytes, logged.region_bytes);
+    let logged = logged.regions.iter().map(region);
+    Ok(Some(splitmirror::units::merged(marks.chain(logged).collect())))
+}
+
+/// A recovery looks at what the catalog names, and at nothing else: it takes no longer because the source is large.
+fn bounded(pair: &Pair, state: State, named: &[Extent]) -> Verdict {
+    let plan = pair.plan_establish(false).map_err(|error| format!("plan_establish(): {error}"))?;
+    let plan = plan.report();
+    if !["bitmap", "unclean-close"].contains(&plan.reason) {
+        return match state {
+            // What an establish under way had written of the mirror, nobody knows.
+            State::Initialized | State::Unsynchronized => Ok(()),
+            _ => Err(format!("all is compared, {state:?}: {}", plan.reason)),
+        };
+    }
+    let more: Vec<u64> = subtracted(&plan.extents, named)
+        .iter()
+        .map(|extent| extent.offset / BLOCK as u64)
+        .collect();
+    if more.is_empty() {
+        return Ok(());
+    }
+    Err(format!("blocks {more:?} are in the plan '{}' and nobody has named them", plan.reason))
 }
 
 /// A hole of the source beyond the mirror's end needs no copying: the new length brings it.

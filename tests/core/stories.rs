@@ -39,6 +39,10 @@ pub(crate) const EXCLUSIVE: &[Tale] = &[
     ("writes between syncs", writes_between_syncs),
     ("restored before a flush", restored_before_a_flush),
     ("abandoned", abandoned),
+    ("cold regions, synchronized", cold_synchronized),
+    ("cold regions, split", cold_split),
+    ("cold regions, synchronizing", cold_synchronizing),
+    ("cold regions, restoring", cold_restoring),
 ];
 
 fn restore() -> RestoreOptions {
@@ -299,4 +303,62 @@ fn abandoned(story: &mut Story) -> Told {
     story.abandon_restore()?;
     story.reopen()?;
     story.restore(restore())
+}
+
+/// Writes far from each other, so that regions enter the intent log and leave it all the time: it has room for eight,
+/// and the source has twelve and a half. Nothing is flushed.
+fn cold_writes(story: &mut Story, first: usize, count: usize) -> Told {
+    for turn in 0..count {
+        let block = (first + turn * 7) % 24;
+        let data = story.random.bytes(if turn % 3 == 0 { BLOCK + 300 } else { 700 });
+        story.write_at(block * BLOCK + 100 * (turn % 4), &data)?;
+    }
+    Ok(())
+}
+
+fn cold_synchronized(story: &mut Story) -> Told {
+    start(story)?;
+    cold_writes(story, 1, 14)?;
+    story.flush()?;
+    cold_writes(story, 3, 6)?;
+    story.reopen()?;
+    cold_writes(story, 2, 3)
+}
+
+fn cold_split(story: &mut Story) -> Told {
+    start(story)?;
+    cold_writes(story, 0, 3)?;
+    story.split()?;
+    cold_writes(story, 1, 12)?;
+    story.reopen()?;
+    cold_writes(story, 4, 8)?;
+    story.grow()?;
+    story.restore(restore())
+}
+
+/// While the mirror is synchronized, and again after that was interrupted.
+fn cold_synchronizing(story: &mut Story) -> Told {
+    story.create()?;
+    cold_writes(story, 2, 8)?;
+    story.interrupted_establish(3)?;
+    cold_writes(story, 5, 8)?;
+    story.establish_under_writes()?;
+    story.split()?;
+    cold_writes(story, 6, 8)?;
+    story.establish_under_writes()
+}
+
+/// What is pending is on disk in a set of its own; the regions that leave the log meanwhile are those of the marks.
+fn cold_restoring(story: &mut Story) -> Told {
+    start(story)?;
+    story.split()?;
+    cold_writes(story, 1, 10)?;
+    story.interrupted_restore(restore(), 2)?;
+    for turn in 0..10 {
+        let block = (3 + turn * 7) % 24;
+        story.write_pending(block * BLOCK + 60, if turn % 3 == 0 { BLOCK } else { 900 }, false)?;
+    }
+    story.reopen()?;
+    story.write_pending(2 * BLOCK, 800, true)?;
+    story.resume_restore()
 }
