@@ -93,11 +93,9 @@ impl Volume {
             if let Some(new) = new_length.filter(|new| *new != length) {
                 touched.push(Extent::between(new.min(length), known.max(length).max(new)));
             }
-            if self.host.keeps(Order::OthersMarkedBeforeRestore) {
-                let end = touched.iter().map(|extent| extent.end()).max().unwrap_or(0);
-                other.dirty().make_room(size.count(end));
-                touched.iter().for_each(|extent| other.dirty().set(size.touching(*extent)));
-            }
+            let end = touched.iter().map(|extent| extent.end()).max().unwrap_or(0);
+            other.dirty().make_room(size.count(end));
+            touched.iter().for_each(|extent| other.dirty().set(size.touching(*extent)));
             let followed = {
                 let mut gate = self.close_gate();
                 let followed = gate.side(other).followed().is_some();
@@ -106,6 +104,9 @@ impl Volume {
                 }
                 followed
             };
+            if !self.host.keeps(Order::OthersMarkedBeforeRestore) {
+                continue;
+            }
             let committed =
                 other.catalog().commit_with(&[(MapKind::Dirty, &[other.dirty()])], |record| {
                     if followed {
