@@ -120,7 +120,7 @@ pub(crate) fn campaign(
                      again: SPLITMIRROR_CRASH_SEED={} SPLITMIRROR_CRASH_SAMPLES={}",
                     host.describe(position),
                     seed(),
-                    number("SPLITMIRROR_CRASH_SAMPLES").unwrap_or(1000),
+                    self::samples(),
                 ));
                 return figures;
             }

@@ -23,5 +23,6 @@ mod model;
 mod recovery;
 mod stories;
 mod story;
+mod story_jobs;
 mod story_restores;
 mod told;

@@ -265,7 +265,18 @@ fn resumed(image: &SimHost, pair: &Pair, promises: &[Promise]) -> Verdict {
     if !receipt.complete {
         return Err("resume_restore() left something out".into());
     }
-    reached(image, promises)
+    reached(image, promises)?;
+    // Where the application wrote and flushed it, the receipt says so (R10).
+    let written = |block: &usize| {
+        let offset = (block * BLOCK) as u64;
+        receipt.provenance.iter().any(|run| {
+            run.origin == "app-written" && (run.offset..run.offset + run.length).contains(&offset)
+        })
+    };
+    if promises.iter().any(|promise| promise.app_written.iter().all(written)) {
+        return Ok(());
+    }
+    Err(format!("what the application wrote is not in the receipt: {:?}", receipt.provenance))
 }
 
 /// Whether the source is what a restore was to bring, apart from bytes that were written and not flushed.

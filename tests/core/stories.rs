@@ -3,6 +3,7 @@
 use splitmirror::pair::RestoreOptions;
 
 use crate::story::{BLOCK, Story, Told};
+use crate::story_jobs::Step;
 
 /// A story and its name.
 pub(crate) type Tale = (&'static str, fn(&mut Story) -> Told);
@@ -43,6 +44,8 @@ pub(crate) const EXCLUSIVE: &[Tale] = &[
     ("cold regions, split", cold_split),
     ("cold regions, synchronizing", cold_synchronizing),
     ("cold regions, restoring", cold_restoring),
+    ("behind the application", behind),
+    ("behind the application, paused", behind_paused),
 ];
 
 fn restore() -> RestoreOptions {
@@ -361,4 +364,46 @@ fn cold_restoring(story: &mut Story) -> Told {
     story.reopen()?;
     story.write_pending(2 * BLOCK, 800, true)?;
     story.resume_restore()
+}
+
+/// Split, and every other block changed since, durably: a restore has many batches to copy.
+fn changed_everywhere(story: &mut Story) -> Told {
+    start(story)?;
+    story.split()?;
+    story.host.settle();
+    story.facts_anew();
+    for block in (0..24).step_by(2) {
+        story.write_at(block * BLOCK, &[8; 2000])?;
+    }
+    story.flush()
+}
+
+/// A restore copies behind an application that writes what is still pending, what was brought back, and what never
+/// was to be.
+fn behind(story: &mut Story) -> Told {
+    changed_everywhere(story)?;
+    story.restore_behind(&[
+        Step::Write(20 * BLOCK, BLOCK),
+        Step::Discard(22 * BLOCK + 100, BLOCK),
+        Step::Write(18 * BLOCK + 500, 700),
+        Step::Flush,
+        Step::Write(2 * BLOCK + 10, 600),
+        Step::Write(16 * BLOCK + 10, 600),
+    ])?;
+    story.write_at(5 * BLOCK, &[9; 100])?;
+    story.flush()
+}
+
+/// The same, paused in the middle, and gone on with twice.
+fn behind_paused(story: &mut Story) -> Told {
+    changed_everywhere(story)?;
+    story.restore_behind(&[
+        Step::Discard(20 * BLOCK, BLOCK),
+        Step::Flush,
+        Step::Write(14 * BLOCK + 77, 900),
+        Step::Slow,
+    ])?;
+    story.write_pending(16 * BLOCK, 300, false)?;
+    story.reopen()?;
+    story.restore_behind(&[Step::Write(22 * BLOCK, 200), Step::Flush, Step::Write(BLOCK, BLOCK)])
 }

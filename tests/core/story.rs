@@ -79,6 +79,12 @@ impl Story {
         Self { host, facts, mode, pair: None, now, bytes, random }
     }
 
+    /// The log begins anew: what was before is durable, and no power cut happens in it.
+    pub(crate) fn facts_anew(&mut self) {
+        self.facts = Facts::default();
+        self.facts.from(self.host.log_len(), vec![self.now.clone()]);
+    }
+
     pub(crate) fn pair(&self) -> std::result::Result<&Pair, String> {
         self.pair.as_deref().ok_or_else(|| "no pair is open".to_owned())
     }
