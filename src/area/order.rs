@@ -17,8 +17,10 @@ pub enum Order {
     MirrorSyncedBeforeSplit,
     /// `split`: no write is under way when the point is taken.
     DrainBeforeSplit,
-    /// `write`: the intent is on disk before the first write of a session, and of a region, is submitted.
+    /// `write`: the intent is on disk before the first write of a session is submitted.
     IntentBeforeWrite,
+    /// `write`: a region is in the intent log, on disk, before the first write in it is submitted.
+    RegionLoggedBeforeWrite,
     /// `write`: a block is marked before it is written while the mirror is split.
     MarkBeforeWrite,
     /// `close`: source and mirror are synced before the clean mark is committed.
@@ -61,13 +63,14 @@ pub enum Order {
 
 impl Order {
     /// All rules, for the tests that leave out one at a time.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::StateBeforeMirrorBytes,
         Self::MirrorSyncedBeforeSynchronized,
         Self::MirrorSyncedBeforeClear,
         Self::MirrorSyncedBeforeSplit,
         Self::DrainBeforeSplit,
         Self::IntentBeforeWrite,
+        Self::RegionLoggedBeforeWrite,
         Self::MarkBeforeWrite,
         Self::DataSyncedBeforeCleanMark,
         Self::SourceSyncedBeforePending,

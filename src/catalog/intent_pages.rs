@@ -60,13 +60,13 @@ pub(super) fn offset_of(page: usize, slot: u64, copy: u64) -> u64 {
     ((page as u64 * 2 + slot) * 2 + copy) * PAGE_BYTES as u64
 }
 
-/// All versions of all pages that are whole.
+/// All versions of all pages that are whole. A version and its equal copy are one.
 pub(super) fn versions(file: &Reader, host: &dyn Host) -> Result<Vec<Page>> {
     let mut found = Vec::new();
     for page in 0..PAGES {
-        for (slot, copy) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
-            let version = page::read(file, host, offset_of(page, slot, copy))?;
-            found.extend(version.filter(|version| number_of(version) == page as u64));
+        for slot in [0, 1] {
+            let copies = page::read_copies(file, host, offset_of(page, slot, 0))?;
+            found.extend(copies.into_iter().filter(|version| number_of(version) == page as u64));
         }
     }
     Ok(found)

@@ -46,6 +46,17 @@ pub(super) fn read(file: &Reader, host: &dyn Host, offset: u64) -> Result<Option
     Ok(complete.then(|| decode(&bytes, host.keeps(Order::ChecksumTested))).flatten())
 }
 
+/// Two pages that lie one behind the other and are copies of each other: those that are whole, one of two equal ones.
+pub(super) fn read_copies(file: &Reader, host: &dyn Host, offset: u64) -> Result<Vec<Page>> {
+    let mut bytes = vec![0u8; 2 * PAGE_BYTES];
+    let read = file.read_at(&mut bytes, offset)?;
+    let complete = bytes.get(..read).unwrap_or_default();
+    let mut copies: Vec<&[u8]> = complete.chunks_exact(PAGE_BYTES).collect();
+    copies.dedup();
+    let test_checksum = host.keeps(Order::ChecksumTested);
+    Ok(copies.into_iter().filter_map(|copy| decode(copy, test_checksum)).collect())
+}
+
 fn decode(bytes: &[u8], test_checksum: bool) -> Option<Page> {
     if test_checksum && digest_of(bytes).as_bytes() != bytes.get(NUMBERS_BYTES..HEAD_BYTES)? {
         return None;

@@ -233,7 +233,7 @@ impl Volume {
         // What was about to leave is still on disk.
         let fresh: Vec<u64> =
             regions.iter().copied().filter(|region| !log.leaving.remove(region)).collect();
-        if !fresh.is_empty() && self.host.keeps(Order::IntentBeforeWrite) {
+        if !fresh.is_empty() && self.host.keeps(Order::RegionLoggedBeforeWrite) {
             let pages = log.place(&fresh, IntentLog::SLOTS_PER_PAGE);
             let failures = self.write_pages(&pages, log, true);
             if !failures.is_empty() {

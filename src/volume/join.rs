@@ -163,11 +163,9 @@ impl Volume {
                     // Somebody wrote the mirror while it was closed: it no longer equals the source for certain.
                     leg.belief().lose(Reason::Compare);
                 }
+                // It stands still since some instant: what was written since is marked, and it follows again after an
+                // establish. Until then a split would not be of the source as it is (`take_point`).
                 let unfollowed = !leg.dirty().is_empty();
-                if unfollowed && !leg.is_recovered() {
-                    // It stands still since some instant, and a split would not be of the source as it is.
-                    leg.belief().lose(Reason::Compare);
-                }
                 let suspect = record.conditions.has(Condition::SourceSuspect);
                 Ok(if suspect || unfollowed {
                     Side::Paused(writer)

@@ -107,10 +107,11 @@ impl Volume {
             if let Some(new) = new {
                 touched.push(Extent::between(new.min(length), known.max(length).max(new)));
             }
-            if self.host.keeps(Order::OthersMarkedBeforeRestore) {
-                let end = touched.iter().map(|extent| extent.end()).max().unwrap_or(0);
-                other.dirty().make_room(size.count(end));
-                touched.iter().for_each(|extent| other.dirty().set(size.touching(*extent)));
+            let end = touched.iter().map(|extent| extent.end()).max().unwrap_or(0);
+            other.dirty().make_room(size.count(end));
+            touched.iter().for_each(|extent| other.dirty().set(size.touching(*extent)));
+            if !self.host.keeps(Order::OthersMarkedBeforeRestore) {
+                continue;
             }
             let committed =
                 other.catalog().commit_with(&[(MapKind::Dirty, &[other.dirty()])], |record| {

@@ -1,7 +1,7 @@
 //! Runs a check on many machines found after power cuts, and says how to see a failure again.
 //!
-//! `SPLITMIRROR_CRASH_SAMPLES` (default 1000) images are made at each crash point from
-//! `SPLITMIRROR_CRASH_SEED`; a failure prints the seed, the position in the log and the sample, and
+//! `SPLITMIRROR_CRASH_SAMPLES` (default 1000) images, and fewer where a check is dear ([`samples_over`]), are made at
+//! each crash point from `SPLITMIRROR_CRASH_SEED`; a failure prints the seed, the position in the log and the sample, and
 //! the same seed finds it again.
 
 use std::collections::HashSet;
@@ -17,6 +17,11 @@ pub(crate) type Verdict = Result<(), String>;
 /// Images a crash point.
 pub(crate) fn samples() -> u64 {
     number("SPLITMIRROR_CRASH_SAMPLES").unwrap_or(1000)
+}
+
+/// Images a crash point where a check costs so many times more than that of a single mirror in mode `shared`.
+pub(crate) fn samples_over(cost: u64) -> u64 {
+    (samples() / cost).clamp(10.min(samples()), samples())
 }
 
 /// Where all randomness comes from.
@@ -115,7 +120,7 @@ pub(crate) fn campaign(
                      again: SPLITMIRROR_CRASH_SEED={} SPLITMIRROR_CRASH_SAMPLES={}",
                     host.describe(position),
                     seed(),
-                    sample + 1,
+                    self::samples(),
                 ));
                 return figures;
             }

@@ -39,6 +39,8 @@ pub(crate) struct Promise {
     pub(crate) goal: Option<Bytes>,
     /// Bytes of the goal, or else of a synchronized mirror, that may also be older: written and not flushed.
     pub(crate) loose: Vec<Range<usize>>,
+    /// Blocks that the application has written and flushed since the restore began: its receipt says so.
+    pub(crate) app_written: Vec<usize>,
     /// The point has a seal.
     pub(crate) sealed: bool,
 }
@@ -52,6 +54,7 @@ impl Promise {
             source: Some(source.clone()),
             goal: None,
             loose: Vec::new(),
+            app_written: Vec::new(),
             sealed: false,
         }
     }
@@ -65,6 +68,7 @@ impl Promise {
             source,
             goal: None,
             loose: Vec::new(),
+            app_written: Vec::new(),
             sealed: false,
         }
     }

@@ -1,9 +1,10 @@
 //! What is checked on a machine found after a power cut, and that the documented ways on lead to equal sides.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use splitmirror::area::{Host, Order};
-use splitmirror::catalog::{Catalog, Record};
+use splitmirror::catalog::{Catalog, MapKind, Record};
 use splitmirror::error::Error;
 use splitmirror::pair::{
     EstablishOptions, OpenOptions, Pair, RestoreOptions, ResumeOptions, SplitOptions,
@@ -53,7 +54,7 @@ fn matching(
             format!("the state is {state:?} (pending: {pending}), not {:?}", promise.state)
         } else if promise.sealed && root.is_none() {
             "the seal is not recorded".to_owned()
-        } else if let Some(what) = wrong_mirror(image, promise) {
+        } else if let Some(what) = wrong_mirror(image, &mirror(), promise) {
             format!("{state:?}: the mirror: {what}")
         } else if let Some(what) = wrong(image, &source(), promise.source.as_deref()) {
             format!("{state:?}: the source: {what}")
@@ -66,19 +67,19 @@ fn matching(
     if found.is_empty() { Err(why.join("; ")) } else { Ok(found) }
 }
 
-fn wrong_mirror(image: &SimHost, promise: &Promise) -> Option<String> {
+pub(crate) fn wrong_mirror(image: &SimHost, mirror: &Path, promise: &Promise) -> Option<String> {
     let (Some(wanted), None) = (&promise.mirror, &promise.goal) else {
-        return wrong(image, &mirror(), promise.mirror.as_deref());
+        return wrong(image, mirror, promise.mirror.as_deref());
     };
     if promise.loose.is_empty() {
-        return wrong(image, &mirror(), Some(wanted));
+        return wrong(image, mirror, Some(wanted));
     }
-    let found = masked(&image.contents(&mirror()).unwrap_or_default(), &promise.loose);
+    let found = masked(&image.contents(mirror).unwrap_or_default(), &promise.loose);
     let wanted = masked(wanted, &promise.loose);
     (found != wanted).then(|| difference(&found, &wanted))
 }
 
-fn wrong(image: &SimHost, path: &std::path::Path, wanted: Option<&Vec<u8>>) -> Option<String> {
+pub(crate) fn wrong(image: &SimHost, path: &Path, wanted: Option<&Vec<u8>>) -> Option<String> {
     let wanted = wanted?;
     if image.holds_bytes(path, wanted) {
         return None;
@@ -90,10 +91,15 @@ fn wrong(image: &SimHost, path: &std::path::Path, wanted: Option<&Vec<u8>>) -> O
     )
 }
 
-fn open(image: &SimHost) -> Result<Pair, String> {
+/// Whether no rule is left out: the message of a mutant is then about what it broke first.
+pub(crate) fn keeps_all(image: &SimHost) -> bool {
+    Order::ALL.iter().all(|rule| image.keeps(*rule))
+}
+
+pub(crate) fn open(image: &SimHost, mirror: &Path) -> Result<Pair, String> {
     let host: Arc<dyn Host> = Arc::new(image.clone());
     let options = OpenOptions { settings: SETTINGS, ..OpenOptions::default() };
-    Pair::open(host, &mirror(), options).map_err(|error| format!("open() failed: {error}"))
+    Pair::open(host, mirror, options).map_err(|error| format!("open() failed: {error}"))
 }
 
 /// Opens what was found, does what the documentation says, and checks that source and mirror are then equal.
@@ -108,13 +114,20 @@ fn recover(
 ) -> Verdict {
     let point = image.contents(&mirror()).unwrap_or_default();
     let before = image.contents(&source());
-    let pair = open(image)?;
+    let named = match mode {
+        Mode::Exclusive if keeps_all(image) && random.chance(1, 3) => named(image, &catalog())?,
+        _ => None,
+    };
+    let pair = open(image, &mirror())?;
     for (path, bytes) in [(mirror(), Some(&point)), (source(), before.as_ref())] {
         if image.contents(&path).as_ref() != bytes {
             return Err(format!("open() changed {} (I6)", path.display()));
         }
     }
     covered(image, mode, &pair)?;
+    if let Some(named) = named {
+        bounded(&pair, record.state, &named)?;
+    }
     // Without this rule the epoch is not recorded either; what its test is to find is a wrong mirror.
     if image.keeps(Order::StateBeforeMirrorBytes) {
         explained(&pair)?;
@@ -252,11 +265,22 @@ fn resumed(image: &SimHost, pair: &Pair, promises: &[Promise]) -> Verdict {
     if !receipt.complete {
         return Err("resume_restore() left something out".into());
     }
-    reached(image, promises)
+    reached(image, promises)?;
+    // Where the application wrote and flushed it, the receipt says so (R10).
+    let written = |block: &usize| {
+        let offset = (block * BLOCK) as u64;
+        receipt.provenance.iter().any(|run| {
+            run.origin == "app-written" && (run.offset..run.offset + run.length).contains(&offset)
+        })
+    };
+    if promises.iter().any(|promise| promise.app_written.iter().all(written)) {
+        return Ok(());
+    }
+    Err(format!("what the application wrote is not in the receipt: {:?}", receipt.provenance))
 }
 
 /// Whether the source is what a restore was to bring, apart from bytes that were written and not flushed.
-fn reached(image: &SimHost, promises: &[Promise]) -> Verdict {
+pub(crate) fn reached(image: &SimHost, promises: &[Promise]) -> Verdict {
     let found = image.contents(&source()).unwrap_or_default();
     let mut why = Vec::new();
     for promise in promises {
@@ -272,7 +296,7 @@ fn reached(image: &SimHost, promises: &[Promise]) -> Verdict {
 
 /// I2: each block in which the sides differ is in what a plan made now would look at; and after a power cut a plan
 /// of a shared source believes no bitmap.
-fn covered(image: &SimHost, mode: Mode, pair: &Pair) -> Verdict {
+pub(crate) fn covered(image: &SimHost, mode: Mode, pair: &Pair) -> Verdict {
     if image.inode(&source()).is_none() {
         return Ok(());
     }
@@ -281,7 +305,7 @@ fn covered(image: &SimHost, mode: Mode, pair: &Pair) -> Verdict {
     if mode == Mode::Shared && plan.reason == "bitmap" {
         return Err("a shared source is believed after a power cut (I2)".into());
     }
-    let (left, right) = (image.contents(&source()), image.contents(&mirror()));
+    let (left, right) = (image.contents(&source()), image.contents(pair.mirror_path()));
     let (left, right) = (left.unwrap_or_default(), right.unwrap_or_default());
     let differing: Vec<Extent> = (0..left.len().div_ceil(BLOCK))
         .filter(|block| {
@@ -302,6 +326,42 @@ fn covered(image: &SimHost, mode: Mode, pair: &Pair) -> Verdict {
         return Ok(());
     }
     Err(format!("blocks {missed:?} differ and are not in the plan '{}' (I2)", plan.reason))
+}
+
+/// What the catalog says may differ: the marks, and the regions of the intent log. `None` when one is damaged.
+pub(crate) fn named(image: &SimHost, folder: &Path) -> Result<Option<Vec<Extent>>, String> {
+    let said = |error: Error| format!("the catalog: {error}");
+    let host: Arc<dyn Host> = Arc::new(image.clone());
+    let mut opened = Catalog::open(host, folder).map_err(said)?;
+    let record = opened.record().clone();
+    let marks = opened.load_map(MapKind::Dirty).map_err(said)?;
+    let logged = opened.intents().load(record.intents).map_err(said)?;
+    let (Some(marks), Some(logged)) = (marks, logged) else { return Ok(None) };
+    let marks = marks.iter().flat_map(|marks| marks.extents(record.block_size, u64::MAX >> 1));
+    let region = |region: &u64| Extent::new(region * logged.region_bytes, logged.region_bytes);
+    let logged = logged.regions.iter().map(region);
+    Ok(Some(splitmirror::units::merged(marks.chain(logged).collect())))
+}
+
+/// A recovery looks at what the catalog names, and at nothing else: it takes no longer because the source is large.
+pub(crate) fn bounded(pair: &Pair, state: State, named: &[Extent]) -> Verdict {
+    let plan = pair.plan_establish(false).map_err(|error| format!("plan_establish(): {error}"))?;
+    let plan = plan.report();
+    if !["bitmap", "unclean-close"].contains(&plan.reason) {
+        return match state {
+            // What an establish under way had written of the mirror, nobody knows.
+            State::Initialized | State::Unsynchronized => Ok(()),
+            _ => Err(format!("all is compared, {state:?}: {}", plan.reason)),
+        };
+    }
+    let more: Vec<u64> = subtracted(&plan.extents, named)
+        .iter()
+        .map(|extent| extent.offset / BLOCK as u64)
+        .collect();
+    if more.is_empty() {
+        return Ok(());
+    }
+    Err(format!("blocks {more:?} are in the plan '{}' and nobody has named them", plan.reason))
 }
 
 /// A hole of the source beyond the mirror's end needs no copying: the new length brings it.

@@ -3,6 +3,7 @@
 use splitmirror::pair::RestoreOptions;
 
 use crate::story::{BLOCK, Story, Told};
+use crate::story_jobs::Step;
 
 /// A story and its name.
 pub(crate) type Tale = (&'static str, fn(&mut Story) -> Told);
@@ -36,7 +37,15 @@ pub(crate) const EXCLUSIVE: &[Tale] = &[
     ("longer source", longer_source),
     ("taken over", taken_over),
     ("under writes", under_writes),
+    ("writes between syncs", writes_between_syncs),
+    ("restored before a flush", restored_before_a_flush),
     ("abandoned", abandoned),
+    ("cold regions, synchronized", cold_synchronized),
+    ("cold regions, split", cold_split),
+    ("cold regions, synchronizing", cold_synchronizing),
+    ("cold regions, restoring", cold_restoring),
+    ("behind the application", behind),
+    ("behind the application, paused", behind_paused),
 ];
 
 fn restore() -> RestoreOptions {
@@ -260,6 +269,34 @@ fn under_writes(story: &mut Story) -> Told {
     story.close()
 }
 
+/// The application writes between the last sync of a batch and the end of an establish.
+fn writes_between_syncs(story: &mut Story) -> Told {
+    story.create()?;
+    // Three regions that stay active: six blocks.
+    for block in [4, 8, 12] {
+        story.write_at(block * BLOCK, &[3; 500])?;
+    }
+    let active = [4, 9, 12, 5, 8, 13];
+    story.establish_under_writes_to(&active)?;
+    story.split()?;
+    story.write_at(20 * BLOCK, &[4; 500])?;
+    story.establish_under_writes_to(&active)?;
+    story.close()
+}
+
+/// A restore of a source that holds bytes from before the split which nobody has flushed: a power cut may take them
+/// away, and the mirror has them.
+fn restored_before_a_flush(story: &mut Story) -> Told {
+    start(story)?;
+    story.write_at(3 * BLOCK, &[5; BLOCK])?;
+    story.split()?;
+    for block in [7, 11] {
+        story.write_at(block * BLOCK, &[6; BLOCK])?;
+    }
+    story.interrupted_restore(restore(), 1)?;
+    story.resume_restore()
+}
+
 /// A restore is given up in the middle, and another one brings all of it.
 fn abandoned(story: &mut Story) -> Told {
     start(story)?;
@@ -269,4 +306,104 @@ fn abandoned(story: &mut Story) -> Told {
     story.abandon_restore()?;
     story.reopen()?;
     story.restore(restore())
+}
+
+/// Writes far from each other, so that regions enter the intent log and leave it all the time: it has room for eight,
+/// and the source has twelve and a half. Nothing is flushed.
+fn cold_writes(story: &mut Story, first: usize, count: usize) -> Told {
+    for turn in 0..count {
+        let block = (first + turn * 7) % 24;
+        let data = story.random.bytes(if turn % 3 == 0 { BLOCK + 300 } else { 700 });
+        story.write_at(block * BLOCK + 100 * (turn % 4), &data)?;
+    }
+    Ok(())
+}
+
+fn cold_synchronized(story: &mut Story) -> Told {
+    start(story)?;
+    cold_writes(story, 1, 14)?;
+    story.flush()?;
+    cold_writes(story, 3, 6)?;
+    story.reopen()?;
+    cold_writes(story, 2, 3)
+}
+
+fn cold_split(story: &mut Story) -> Told {
+    start(story)?;
+    cold_writes(story, 0, 3)?;
+    story.split()?;
+    cold_writes(story, 1, 12)?;
+    story.reopen()?;
+    cold_writes(story, 4, 8)?;
+    story.grow()?;
+    story.restore(restore())
+}
+
+/// While the mirror is synchronized, and again after that was interrupted.
+fn cold_synchronizing(story: &mut Story) -> Told {
+    story.create()?;
+    cold_writes(story, 2, 8)?;
+    story.interrupted_establish(3)?;
+    cold_writes(story, 5, 8)?;
+    story.establish_under_writes()?;
+    story.split()?;
+    cold_writes(story, 6, 8)?;
+    story.establish_under_writes()
+}
+
+/// What is pending is on disk in a set of its own; the regions that leave the log meanwhile are those of the marks.
+fn cold_restoring(story: &mut Story) -> Told {
+    start(story)?;
+    story.split()?;
+    cold_writes(story, 1, 10)?;
+    story.interrupted_restore(restore(), 2)?;
+    for turn in 0..10 {
+        let block = (3 + turn * 7) % 24;
+        story.write_pending(block * BLOCK + 60, if turn % 3 == 0 { BLOCK } else { 900 }, false)?;
+    }
+    story.reopen()?;
+    story.write_pending(2 * BLOCK, 800, true)?;
+    story.resume_restore()
+}
+
+/// Split, and every other block changed since, durably: a restore has many batches to copy.
+fn changed_everywhere(story: &mut Story) -> Told {
+    start(story)?;
+    story.split()?;
+    story.host.settle();
+    story.facts_anew();
+    for block in (0..24).step_by(2) {
+        story.write_at(block * BLOCK, &[8; 2000])?;
+    }
+    story.flush()
+}
+
+/// A restore copies behind an application that writes what is still pending, what was brought back, and what never
+/// was to be.
+fn behind(story: &mut Story) -> Told {
+    changed_everywhere(story)?;
+    story.restore_behind(&[
+        Step::Write(20 * BLOCK, BLOCK),
+        Step::Discard(22 * BLOCK + 100, BLOCK),
+        Step::Write(18 * BLOCK + 500, 700),
+        Step::Flush,
+        Step::Write(2 * BLOCK + 10, 600),
+        Step::Write(16 * BLOCK + 10, 600),
+    ])?;
+    story.write_at(5 * BLOCK, &[9; 100])?;
+    story.flush()
+}
+
+/// The same, paused in the middle, and gone on with twice.
+fn behind_paused(story: &mut Story) -> Told {
+    changed_everywhere(story)?;
+    story.restore_behind(&[
+        Step::Discard(20 * BLOCK, BLOCK),
+        Step::Flush,
+        Step::Write(14 * BLOCK + 77, 900),
+        Step::Slow,
+    ])?;
+    story.write_pending(16 * BLOCK, 300, false)?;
+    story.reopen()?;
+    story.restore_behind(&[Step::Write(22 * BLOCK, 200), Step::Flush, Step::Write(BLOCK, BLOCK)])
 }

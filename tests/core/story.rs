@@ -1,5 +1,6 @@
 //! A story: verbs on one pair of a simulated machine, with what must be found after a power cut at any moment of it.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,7 +16,7 @@ use splitmirror::state::{Mode, State};
 use splitmirror::units::BlockSize;
 use splitmirror::volume::Settings;
 
-use crate::model::{Bytes, Facts, Promise, difference, mirror, source};
+use crate::model::{Bytes, Facts, Promise, catalog, difference, mirror, source};
 
 pub(crate) const BLOCK: usize = 4096;
 
@@ -76,6 +77,12 @@ impl Story {
         let now = Promise::nothing(&Arc::new(bytes.clone()));
         facts.from(0, vec![now.clone()]);
         Self { host, facts, mode, pair: None, now, bytes, random }
+    }
+
+    /// The log begins anew: what was before is durable, and no power cut happens in it.
+    pub(crate) fn facts_anew(&mut self) {
+        self.facts = Facts::default();
+        self.facts.from(self.host.log_len(), vec![self.now.clone()]);
     }
 
     pub(crate) fn pair(&self) -> std::result::Result<&Pair, String> {
@@ -151,10 +158,38 @@ impl Story {
     /// An establish during which the application writes a block each time a batch is made durable.
     pub(crate) fn establish_under_writes(&mut self) -> Told {
         let blocks = self.bytes.len() / BLOCK;
-        let planned: Vec<(usize, Vec<u8>)> = (0..blocks)
-            .map(|turn| (turn * 5 % blocks * BLOCK + 50, self.random.bytes(900)))
-            .collect();
-        let synced = self.host.inode(&mirror());
+        let offsets = (0..blocks).map(|turn| turn * 5 % blocks * BLOCK + 50).collect();
+        let done = self.establish_writing_at(&mirror(), offsets, 900)?;
+        self.written_meanwhile(&done);
+        // The mirror is synced once more before the pair counts as synchronized (I4).
+        self.synchronized_meanwhile(vec![])
+    }
+
+    /// An establish during which the application writes each time the catalog takes note of progress, when the
+    /// mirror has just been made durable. It writes into `blocks`, whose regions are active: the catalog is locked.
+    pub(crate) fn establish_under_writes_to(&mut self, blocks: &[usize]) -> Told {
+        let turns = (0..100).zip(blocks.iter().cycle());
+        let offsets = turns.map(|(turn, block)| block * BLOCK + turn % 3 * 1000).collect();
+        let done = self.establish_writing_at(&catalog().join("catalog"), offsets, 900)?;
+        self.written_meanwhile(&done);
+        // The last commit, with two syncs, comes after the mirror was made durable: what was written then may be
+        // lost, all that was written before may not (I4).
+        let last = done.iter().rev().take(2);
+        self.synchronized_meanwhile(
+            last.map(|(offset, data)| *offset..offset + data.len()).collect(),
+        )
+    }
+
+    /// Establishes, and writes at one of the offsets each time that the file is synced; what was written.
+    fn establish_writing_at(
+        &mut self,
+        synced: &Path,
+        offsets: Vec<usize>,
+        length: usize,
+    ) -> std::result::Result<Vec<(usize, Vec<u8>)>, String> {
+        let planned: Vec<(usize, Vec<u8>)> =
+            offsets.into_iter().map(|offset| (offset, self.random.bytes(length))).collect();
+        let synced = self.host.inode(synced);
         let (pair, done) = (self.pair.clone(), Arc::new(AtomicU64::new(0)));
         let (turn, writes, busy) = (done.clone(), planned.clone(), AtomicBool::new(false));
         self.host.on_change(move |change| {
@@ -173,16 +208,23 @@ impl Story {
         let half = self.now.in_state(State::Unsynchronized).with_source(None);
         self.now.source = None;
         let whole = self.now.in_state(State::Synchronized);
-        self.facts.from(self.host.log_len(), vec![self.now.clone(), half, whole.clone()]);
+        self.facts.from(self.host.log_len(), vec![self.now.clone(), half, whole]);
         let result = self.pair()?.establish(&EstablishOptions::default(), &control());
         self.host.forget_hook();
         result.map_err(|error| said("establish", &error))?;
         let done = (done.load(Ordering::Relaxed) as usize).min(planned.len());
-        for (offset, data) in &planned[..done] {
+        Ok(planned.into_iter().take(done).collect())
+    }
+
+    fn written_meanwhile(&mut self, done: &[(usize, Vec<u8>)]) {
+        for (offset, data) in done {
             self.bytes[*offset..offset + data.len()].copy_from_slice(data);
         }
-        // The mirror is synced once more before the pair counts as synchronized (I4).
-        self.now = whole.with_mirror(&self.shared());
+    }
+
+    fn synchronized_meanwhile(&mut self, loose: Vec<Range<usize>>) -> Told {
+        let whole = self.now.in_state(State::Synchronized);
+        self.now = Promise { loose, ..whole.with_mirror(&self.shared()) };
         self.facts.from(self.host.log_len(), vec![self.now.clone()]);
         self.look("establish under writes")?;
         self.equal_now()

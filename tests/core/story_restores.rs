@@ -1,5 +1,6 @@
 //! The second half of a story: other programs' writes, and restores with all that can come in between.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -130,7 +131,8 @@ impl Story {
         let mut after = loose;
         if flushed {
             volume.flush().map_err(|error| said("flush", &error))?;
-            after.loose.clear();
+            let blocks = |range: Range<usize>| range.start / BLOCK..range.end.div_ceil(BLOCK);
+            after.app_written.extend(after.loose.drain(..).flat_map(blocks));
         }
         self.now = after.clone();
         self.facts.from(self.host.log_len(), vec![after]);
@@ -141,8 +143,7 @@ impl Story {
     pub(crate) fn resume_restore(&mut self) -> Told {
         let Some(goal) = self.now.goal.clone() else { return Err("no restore is pending".into()) };
         self.bytes.clone_from(&goal);
-        let after =
-            Promise { source: Some(goal), goal: None, loose: Vec::new(), ..self.now.clone() };
+        let after = Promise { source: Some(goal), ..self.without_restore() };
         self.tell("resume_restore", vec![], after, |story| {
             let options = ResumeOptions::default();
             let receipt = story.open_pair()?.resume_restore(&options, &control())?;
@@ -150,9 +151,13 @@ impl Story {
         })
     }
 
+    fn without_restore(&self) -> Promise {
+        Promise { goal: None, loose: Vec::new(), app_written: Vec::new(), ..self.now.clone() }
+    }
+
     /// Gives the restore up: the source stays as it is.
     pub(crate) fn abandon_restore(&mut self) -> Told {
-        let after = Promise { goal: None, loose: Vec::new(), source: None, ..self.now.clone() };
+        let after = Promise { source: None, ..self.without_restore() };
         self.tell("abandon_restore", vec![], after, |story| {
             story.open_pair()?.abandon_restore().map(drop)
         })
