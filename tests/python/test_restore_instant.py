@@ -45,7 +45,7 @@ def test_it_has_taken_effect_before_it_has_copied(spoiled: tuple[MirrorPair, byt
     mirror = digest(pair.mirror_path)
     job = pair.start_restore(throttle=HARDLY)
     assert job.running
-    assert job.receipt is None
+    assert not job.receipt
     assert pair.read(0, LENGTH + 100) == good
     assert pair.open_source("rb").read() == good
     # The file itself is still the spoiled one, but for the first piece.
@@ -191,7 +191,7 @@ def test_verbs_are_refused_while_it_copies(spoiled: tuple[MirrorPair, bytes]) ->
     job = pair.start_restore(throttle=HARDLY)
     names = "establish refresh restore start_restore detach seal verify plan_restore resume_restore"
     for name in names.split():
-        with pytest.raises(errors.StateError, match="copying in the background.* pause it first"):
+        with pytest.raises(errors.StateError, match=r"copying in the background.* pause it first"):
             getattr(pair, name)()
     pair.hold("these are harmless")
     assert pair.open_mirror().read() == good
