@@ -181,7 +181,10 @@ impl Tracker {
 
     /// A write of our own ended there.
     pub fn after_own_write(&self, end: u64) {
-        self.length.fetch_max(end, Ordering::AcqRel);
+        // A look first: nearly all writes end before, and writers share this number.
+        if self.length.load(Ordering::Acquire) < end {
+            self.length.fetch_max(end, Ordering::AcqRel);
+        }
     }
 
     /// A change of the source's length by ourselves.

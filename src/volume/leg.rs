@@ -173,6 +173,14 @@ impl Leg {
         self.catalog().sequence() != self.first_sequence
     }
 
+    /// A write ended there.
+    pub(super) fn note_written(&self, end: u64) {
+        // A look first: writers share this number.
+        if self.written_end.load(Ordering::Acquire) < end {
+            self.written_end.fetch_max(end, Ordering::AcqRel);
+        }
+    }
+
     /// Whether its catalog takes what must be durable before a write.
     pub fn is_logged(&self) -> bool {
         self.logged.load(Ordering::Acquire)

@@ -1,6 +1,5 @@
 //! A write: to the source always, to each mirror as its side says. A discard goes the same way.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
 
 use super::{Attached, Leg, Phase, Side, Source, Volume, checked, unpoisoned};
@@ -145,7 +144,7 @@ impl Volume {
         if matches!(change, Change::Write(_)) {
             source.tracker().after_own_write(extent.end());
             for attached in &phase.legs {
-                attached.leg.written_end.fetch_max(extent.end(), Ordering::AcqRel);
+                attached.leg.note_written(extent.end());
             }
         }
         Ok(())
