@@ -10,18 +10,21 @@ from splitmirror.cli.output import show_json
 
 
 @click.command("demo")
-@click.option("--size", type=size, default="64M", help="Of the database, at least.")
+@click.option("--live", is_flag=True, help="Under an application that reads and writes on.")
+@click.option("--size", type=size, default="64M", help="Of the database or file, at least.")
 @click.option("--folder", type=click.Path(), help="Where to work; default: a temporary folder.")
 @click.option("--keep", is_flag=True, help="Leave the files for a look at them.")
 @common
-def demo_command(size: int, folder: str | None, keep: bool, as_json: bool) -> int:
+def demo_command(live: bool, size: int, folder: str | None, keep: bool, as_json: bool) -> int:
     """Corrupt a real SQLite database twice and get it back twice from one mirror.
 
-    Exits 1 when anything does not hold.
+    With --live, a file whose application goes on meanwhile, and through both restores. Exits 1
+    when anything does not hold.
     """
-    from splitmirror.demo import run_demo
+    from splitmirror.demo import run_demo, run_live_demo
 
-    result = run_demo(size, folder, say=_silent if as_json else click.echo, keep=keep)
+    run = run_live_demo if live else run_demo
+    result = run(size, folder, say=_silent if as_json else click.echo, keep=keep)
     if as_json:
         show_json(result.to_dict())
     return 0 if result.passed else 1

@@ -1,4 +1,7 @@
-"""``splitmirror demo``: the main job on a real database, with everything checked."""
+"""``splitmirror demo``: the main job, with everything checked.
+
+On a real database; with ``--live`` under an application that does not stop.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,17 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from splitmirror._types import AnyPath
-from splitmirror.demo.report import DemoReport, Finding
+from splitmirror.demo.report import DemoReport, Finding, LiveReport
 from splitmirror.demo.story import Story
 from splitmirror.errors import NoSpaceError, SplitMirrorError
 from splitmirror.units import format_bytes, format_seconds, printable
 
-__all__ = ["DemoReport", "Finding", "run_demo"]
+__all__ = ["DemoReport", "Finding", "LiveReport", "run_demo", "run_live_demo"]
 
 
 def run_demo(
@@ -38,33 +42,76 @@ def run_demo(
         NoSpaceError: the folder's file system cannot hold the database and its mirror.
         SplitMirrorError: whatever else fails; what does not hold is in the report instead.
     """
+    with _place(folder, size, keep) as place:
+        try:
+            report = Story(place, size, say).tell()
+        except sqlite3.OperationalError as error:
+            # "database or disk is full" and its like: no fault of the pair, and no traceback.
+            raise SplitMirrorError(f"the demonstration's database failed: {error}") from error
+    for receipt in report.receipts[-1:]:
+        say("\nThe receipt of the second restore:")
+        say(str(receipt))
+    _conclude(report, say, place if keep else None)
+    return report
+
+
+def run_live_demo(
+    size: int = 64 * 1024 * 1024,
+    folder: AnyPath | None = None,
+    *,
+    say: Callable[[str], object] = print,
+    keep: bool = False,
+    pace: float = 1.0,
+) -> LiveReport:
+    """Split, corrupt and restore a file twice under an application that reads and writes it.
+
+    Args:
+        size: of the file, in bytes; rounded up to whole MiB.
+        folder: where to work, in a new folder that is removed in the end.
+        say: takes each line of the story.
+        keep: leave the files.
+        pace: how long each part lasts; 1 makes about ten seconds in all.
+
+    Raises:
+        NoSpaceError: the folder's file system cannot hold the file and its mirror.
+        SplitMirrorError: whatever else fails; what does not hold is in the report instead.
+    """
+    # Imported here: numpy, for the map of the blocks, takes longer than the other demonstration.
+    from splitmirror.demo.live import LiveStory
+
+    with _place(folder, size, keep) as place:
+        report = LiveStory(place, size, say, pace).tell()
+    _conclude(report, say, place if keep else None)
+    return report
+
+
+@contextmanager
+def _place(folder: AnyPath | None, size: int, keep: bool) -> Iterator[Path]:
     base = Path(tempfile.gettempdir() if folder is None else os.fsdecode(folder))
     _check_space(base, size)
     place = Path(tempfile.mkdtemp(prefix="splitmirror-demo-", dir=base))
     try:
-        report = Story(place, size, say).tell()
-    except sqlite3.OperationalError as error:
-        # "database or disk is full" and its like: no fault of the pair, and no traceback.
-        raise SplitMirrorError(f"the demonstration's database failed: {error}") from error
+        yield place
     finally:
         if not keep:
             shutil.rmtree(place)
-    for receipt in report.receipts[-1:]:
-        say("\nThe receipt of the second restore:")
-        say(str(receipt))
+
+
+def _conclude(
+    report: DemoReport | LiveReport, say: Callable[[str], object], kept: Path | None
+) -> None:
     held = sum(finding.holds for finding in report.findings)
     word = "All" if report.passed else "NOT all"
     say(
         f"\n{word} of it holds: {held} of {len(report.findings)} checks, "
         f"{format_seconds(report.seconds)}."
     )
-    if keep:
-        say(f"The files are in {printable(str(place))}")
-    return report
+    if kept is not None:
+        say(f"The files are in {printable(str(kept))}")
 
 
 def _check_space(base: Path, size: int) -> None:
-    # The database, its mirror, SQLite's journal, and something for the catalog.
+    # The file, its mirror, a database's journal, and something for the catalog.
     needed = size * 2 + size // 4 + 32 * 1024 * 1024
     available = shutil.disk_usage(base).free
     if available < needed:

@@ -9,28 +9,26 @@ from collections.abc import Callable
 from pathlib import Path
 
 from splitmirror.demo.database import Database
-from splitmirror.demo.report import DemoReport, Finding
+from splitmirror.demo.report import DemoReport
+from splitmirror.demo.telling import Telling, mirror_digest
 from splitmirror.pair import MirrorPair
 from splitmirror.reports import Receipt
 from splitmirror.states import State
-from splitmirror.units import format_bytes, format_seconds
+from splitmirror.units import format_bytes
 
 __all__ = ["Story"]
 
 PAGES_OVERWRITTEN = 200
 
 
-class Story:
+class Story(Telling):
     """Runs the steps in a folder, tells them through ``say``, and collects what holds."""
 
     def __init__(self, folder: Path, size: int, say: Callable[[str], object]) -> None:
+        super().__init__(say)
         self._database = Database(folder / "shop.db")
         self._mirror = folder / "shop.mirror"
         self._size = size
-        self._say = say
-        self._started = time.monotonic()
-        self._steps = 0
-        self._findings: list[Finding] = []
 
     def tell(self) -> DemoReport:
         """Run it all."""
@@ -46,7 +44,7 @@ class Story:
             self._corrupt("customers", cut=True)
             receipts.append(self._restore(pair, good, root))
         return DemoReport(
-            passed=all(finding.holds for finding in self._findings),
+            passed=self._passed,
             findings=tuple(self._findings),
             database_bytes=good.length,
             root=root,
@@ -126,18 +124,6 @@ class Story:
         self._check("the mirror is still split", pair.state == State.SPLIT)
         return receipt
 
-    def _step(self, text: str, seconds: float | None = None) -> None:
-        self._steps += 1
-        took = "" if seconds is None else f"  [{format_seconds(seconds)}]"
-        self._say(f"{self._steps:2}. {text}{took}")
-
-    def _tell(self, text: str) -> None:
-        self._say(f"      {text}")
-
-    def _check(self, claim: str, holds: bool) -> None:
-        self._findings.append(Finding(claim=claim, holds=holds))
-        self._tell(f"{'ok' if holds else 'DOES NOT HOLD'}: {claim}")
-
 
 class _Good:
     """What the database and the mirror were when the point in time was taken."""
@@ -150,9 +136,7 @@ class _Good:
 
     def same_mirror(self, pair: MirrorPair) -> bool:
         """Whether the mirror was not touched: its stamp, and its bytes read through the pair."""
-        with pair.open_mirror() as mirror:
-            digest = hashlib.file_digest(mirror, "sha256").hexdigest()
-        return digest == self.digest and _stamp(pair.mirror_path) == self._stamp
+        return mirror_digest(pair) == self.digest and _stamp(pair.mirror_path) == self._stamp
 
 
 def file_digest(path: Path) -> str:
