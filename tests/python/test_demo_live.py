@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 from commandline import run_json
 from splitmirror import MirrorPair, RestoreJob
+from splitmirror.cli import main
 from splitmirror.demo import LiveReport, run_live_demo
 from splitmirror.demo.records import RECORD_BYTES, unpack
 from splitmirror.errors import AreaIOError
@@ -45,7 +48,7 @@ def test_it_holds(tmp_path: Path) -> None:
 
 
 def test_as_a_command(tmp_path: Path) -> None:
-    document = run_json("demo", "--live", "--size", "1M", "--folder", tmp_path)
+    document = run_json("demo", "--live", "--size", "8M", "--folder", tmp_path)
     assert (document["kind"], document["passed"]) == ("live-demo", True)
     assert len(document["receipts"]) == 3
     assert {run["origin"] for run in document["receipts"][0]["provenance"]} == {
@@ -138,6 +141,21 @@ def test_a_restore_that_takes_the_applications_writes_back_is_reported(
     monkeypatch.setattr(RestoreJob, "wait", wait)
     monkeypatch.setattr(MirrorPair, "start_restore", start_restore)
     assert "reads checked after the restore" in failed(run(tmp_path))
+
+
+def test_a_failed_check_is_the_exit_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quickly = functools.partial(run_live_demo, pace=PACE)
+    monkeypatch.setattr("splitmirror.demo.run_live_demo", quickly)
+    arguments = ["demo", "--live", "--size", "1M", "--folder", str(tmp_path)]
+    assert main(arguments) == 0
+    assert "DOES NOT HOLD" not in capsys.readouterr().out
+    monkeypatch.setattr("splitmirror.demo.checks.mirror_digest", lambda pair: "another")
+    assert main(arguments) == 1
+    assert "DOES NOT HOLD: the mirror is unchanged" in capsys.readouterr().out
+    assert main([*arguments, "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["passed"] is False
 
 
 def test_an_error_of_the_application_ends_it(
