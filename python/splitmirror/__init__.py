@@ -19,7 +19,7 @@ from splitmirror import _core, errors
 from splitmirror._core import CancelToken
 from splitmirror.errors import SplitMirrorError
 from splitmirror.hooks import HookReport, Hooks
-from splitmirror.lookup import doctor, history, list_pairs, status
+from splitmirror.lookup import doctor, history, list_pairs, oldest, status
 from splitmirror.pair import MirrorPair, RestoreJob
 from splitmirror.plan import Plan
 from splitmirror.reports import (
@@ -29,6 +29,8 @@ from splitmirror.reports import (
     DifferingRange,
     EstablishReport,
     Event,
+    OldestMirror,
+    PassedOver,
     PlanReport,
     ProvenanceRun,
     Receipt,
@@ -60,6 +62,8 @@ __all__ = [
     "HookReport",
     "Hooks",
     "MirrorPair",
+    "OldestMirror",
+    "PassedOver",
     "Plan",
     "PlanReport",
     "ProvenanceRun",
@@ -83,5 +87,6 @@ __all__ = [
     "errors",
     "history",
     "list_pairs",
+    "oldest",
     "status",
 ]

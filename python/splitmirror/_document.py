@@ -54,6 +54,8 @@ class Document:
     """A result: immutable, comparable, and readable as a table, as JSON and as HTML."""
 
     kind: ClassVar[str] = ""
+    line_each: ClassVar[bool] = False
+    """Whether several of them are shown below each other, all of them."""
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -89,6 +91,10 @@ class Document:
     def to_json(self, *, indent: int | None = None) -> str:
         """Give JSON text; numbers of bytes are exact."""
         return json.dumps(self.to_dict(), indent=indent)
+
+    def in_line(self) -> str | None:
+        """Give a short text for where it stands inside another; None: its rows say it."""
+        return None
 
     def __str__(self) -> str:
         from splitmirror._rows import text_table

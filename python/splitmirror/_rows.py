@@ -24,7 +24,10 @@ def title(document: Document) -> str:
 
 
 def rows(document: Document) -> list[tuple[str, str]]:
-    """Give (label, value) pairs; a nested report's labels are prefixed with its name."""
+    """Give (label, value) pairs; a nested report's labels are prefixed with its name.
+
+    A value that is a list of lines has line breaks.
+    """
     found: list[tuple[str, str]] = []
     for field in dataclasses.fields(document):
         value = getattr(document, field.name)
@@ -45,7 +48,10 @@ def text_table(document: Document, found: list[tuple[str, str]] | None = None) -
     """Give the document, or rows made from it, as aligned plain text with a heading."""
     found = rows(document) if found is None else found
     width = max((len(label) for label, _ in found), default=0)
-    return "\n".join([title(document), *(f"  {label:{width}}  {text}" for label, text in found)])
+    # Only a list has line breaks: those in a value are escaped.
+    below = "\n" + " " * (width + 4)
+    lines = (f"  {label:{width}}  " + text.replace("\n", below) for label, text in found)
+    return "\n".join([title(document), *lines])
 
 
 def _text(value: Any, unit: Unit | None) -> str:
@@ -65,7 +71,7 @@ def _text(value: Any, unit: Unit | None) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, Document):
-        return ", ".join(f"{name} {text}" for name, text in rows(value))
+        return value.in_line() or ", ".join(f"{name} {text}" for name, text in rows(value))
     if isinstance(value, Mapping):
         return _some(
             f"{printable(str(name))}={_text(item, None)}"
@@ -75,6 +81,8 @@ def _text(value: Any, unit: Unit | None) -> str:
     if isinstance(value, (tuple, list)):
         if all(isinstance(item, str) for item in value):
             return ", ".join(map(printable, value)) or "none"
+        if any(isinstance(item, Document) and item.line_each for item in value):
+            return "\n".join(_text(item, None) for item in value)
         return _some(_text(item, None) for item in value)
     return printable(str(value))
 

@@ -6,6 +6,7 @@ need not follow the browser's; only the accents ask ``prefers-color-scheme``.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from html import escape
 from itertools import groupby, pairwise
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from splitmirror._document import Document
 from splitmirror._rows import rows, title
+from splitmirror.reports import Receipt, Status
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,6 +50,8 @@ white-space:nowrap}
 .splitmirror .legend{margin:2px 0 6px}.splitmirror .legend span{margin-right:14px}
 .splitmirror .same{fill:currentColor;opacity:.2}.splitmirror .changed{fill:var(--sm-changed)}
 .splitmirror .pending{fill:var(--sm-pending)}.splitmirror .unknown{fill:var(--sm-unknown)}
+.splitmirror .kept{fill:currentColor;opacity:.2}.splitmirror .mirror{fill:var(--sm-good)}
+.splitmirror .app-written{fill:var(--sm-changed)}
 </style>"""
 
 _VERDICTS = {"complete", "mirror unchanged", "matches", "intact", "passed"}
@@ -57,17 +61,23 @@ _CELLS_MAX = 256
 _MARKS = ((255, "unknown"), (2, "pending"), (1, "changed"), (0, "same"))
 """What a block map's entries mean, the most urgent first: one such block marks its cell."""
 
+_ORIGINS = ("kept", "mirror", "app-written", "pending")
+"""Where a restored block can be from, the most urgent last."""
+
 
 def document_html(document: Document) -> str:
-    """Show one document as a table."""
-    return _framed(table_html(title(document), rows(document)))
+    """Show one document as a table, a receipt also with a strip of where its blocks are from."""
+    below = ""
+    if isinstance(document, Receipt):
+        below = _strip(*_origins(document), document.blocks_total)
+    return _framed(_main_table(title(document), document) + below)
 
 
 def pair_html(shown: Document | str, block_map: bytes = b"") -> str:
     """Show a pair: its status and its block map, or only its repr."""
     if isinstance(shown, str):
         return _framed(f"<code>{escape(shown)}</code>")
-    return _framed(table_html("pair", rows(shown)) + block_strip(block_map))
+    return _framed(_main_table("pair", shown) + block_strip(block_map))
 
 
 def block_map_html(block_map: bytes | npt.NDArray[np.uint8]) -> str:
@@ -77,20 +87,36 @@ def block_map_html(block_map: bytes | npt.NDArray[np.uint8]) -> str:
 
 def documents_html(caption: str, documents: Iterable[Document]) -> str:
     """Show documents of one class as a table with a row each."""
+    return _framed(_listed(caption, documents))
+
+
+def _listed(caption: str, documents: Iterable[Document]) -> str:
     listed = [rows(document) for document in documents]
     if not listed:
-        return _framed(f"<p>{escape(caption)}: none</p>")
+        return f"<p>{escape(caption)}: none</p>"
     heads = "".join(f"<th>{escape(label)}</th>" for label, _ in listed[0])
     body = "".join(
-        "<tr>" + "".join(f"<td>{escape(text)}</td>" for _, text in row) + "</tr>" for row in listed
+        "<tr>" + "".join(f"<td>{_cell(text)}</td>" for _, text in row) + "</tr>" for row in listed
     )
-    return _framed(f"<table><caption>{escape(caption)}</caption><tr>{heads}</tr>{body}</table>")
+    return f"<table><caption>{escape(caption)}</caption><tr>{heads}</tr>{body}</table>"
+
+
+def _cell(text: str) -> str:
+    return escape(text).replace("\n", "<br>")
+
+
+def _main_table(caption: str, document: Document) -> str:
+    """Show a document as a table, and what it lists of other mirrors as a table of its own."""
+    if not isinstance(document, Status) or not document.siblings:
+        return table_html(caption, rows(document))
+    own = [(label, text) for label, text in rows(document) if label != "siblings"]
+    return table_html(caption, own) + _listed("siblings", document.siblings)
 
 
 def table_html(caption: str, found: Iterable[tuple[str, str]]) -> str:
     """Show labelled rows as a table."""
     body = "".join(
-        f"<tr><th>{escape(label)}</th><td{_verdict(label, text)}>{escape(text)}</td></tr>"
+        f"<tr><th>{escape(label)}</th><td{_verdict(label, text)}>{_cell(text)}</td></tr>"
         for label, text in found
     )
     return f"<table><caption>{escape(caption)}</caption>{body}</table>"
@@ -108,35 +134,56 @@ def block_strip(block_map: bytes) -> str:
     A cell that stands for several blocks shows the most urgent of them, so that one changed
     block in a terabyte is still seen.
     """
-    if not block_map:
-        return "<p>no blocks</p>"
-    cells = min(_CELLS_MAX, len(block_map))
-    borders = [len(block_map) * cell // cells for cell in range(cells + 1)]
     marks = [
         next(name for value, name in _MARKS if value in block_map[start:end] or value == 0)
-        for start, end in pairwise(borders)
+        for start, end in pairwise(_borders(len(block_map)))
     ]
+    counts = {name: block_map.count(value) for value, name in reversed(_MARKS)}
+    return _strip(marks, counts, len(block_map))
+
+
+def _borders(blocks: int) -> list[int]:
+    """Give the blocks where the cells of a strip begin, and the end."""
+    cells = min(_CELLS_MAX, blocks)
+    return [blocks * cell // cells for cell in range(cells + 1)] if cells else []
+
+
+def _origins(receipt: Receipt) -> tuple[list[str], dict[str, int]]:
+    """Give for each cell where its blocks are from, and for each origin how many there are."""
+    borders = _borders(receipt.blocks_total)
+    marks = ["kept"] * max(0, len(borders) - 1)
+    counts = dict.fromkeys(_ORIGINS, 0)
+    for run in receipt.provenance:
+        first = run.offset // receipt.block_size
+        end = min(-(-(run.offset + run.length) // receipt.block_size), receipt.blocks_total)
+        counts[run.origin] += max(0, end - first)
+        for cell in range(bisect_right(borders, first) - 1, bisect_left(borders, end)):
+            marks[cell] = max(marks[cell], run.origin, key=_ORIGINS.index)
+    counts["kept"] = receipt.blocks_total - sum(counts.values())
+    return marks, counts
+
+
+def _strip(marks: list[str], counts: dict[str, int], blocks: int) -> str:
+    """Draw a cell for each mark, and a legend of those that occur."""
+    if not marks:
+        return "<p>no blocks</p>"
     # Neighbours that show the same are one bar: a strip is small where little happened.
     bars, at = "", 0
     for name, run in groupby(marks):
         width = 2 * len(list(run))
         bars += f'<rect x="{at}" width="{width}" height="14" class="{name}"/>'
         at += width
-    counts = [
-        (name, f"{block_map.count(value):,} {name}")
-        for value, name in reversed(_MARKS)
-        if value in block_map
-    ]
-    told = f"{len(block_map):,} blocks: {', '.join(text for _, text in counts)}"
+    legend = [(name, f"{count:,} {name}") for name, count in counts.items() if count]
+    told = f"{blocks:,} blocks: {', '.join(text for _, text in legend)}"
     keys = "".join(
         f'<span><svg class="key" width="10" height="10"><rect width="10" height="10" '
         f'class="{name}"/></svg>{text}</span>'
-        for name, text in counts
+        for name, text in legend
     )
     return (
-        f'<svg role="img" width="{cells * 2}" height="14" shape-rendering="crispEdges">'
+        f'<svg role="img" width="{len(marks) * 2}" height="14" shape-rendering="crispEdges">'
         f'<title>{told}</title>{bars}</svg><div class="legend">'
-        f"<span>{len(block_map):,} blocks</span>{keys}</div>"
+        f"<span>{blocks:,} blocks</span>{keys}</div>"
     )
 
 

@@ -6,6 +6,8 @@ All of this works beside the process that has the pair open.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from splitmirror import _core, errors
@@ -13,7 +15,7 @@ from splitmirror._logging import drain
 from splitmirror._types import AnyPath
 from splitmirror.reports import Check, Event, Status, UnreadablePair
 
-__all__ = ["doctor", "history", "list_pairs", "status"]
+__all__ = ["doctor", "history", "list_pairs", "oldest", "status"]
 
 
 def status(mirror: AnyPath, *, catalog: AnyPath | None = None) -> Status:
@@ -65,6 +67,22 @@ def _unreadable(entry: dict[str, Any]) -> UnreadablePair:
     given = entry["error"]
     error = getattr(errors, given["class"])(given["message"], **given["fields"])
     return UnreadablePair(mirror=entry["mirror"], error=error.to_dict())
+
+
+def oldest(mirrors: AnyPath | Iterable[AnyPath]) -> Path:
+    """Give the mirror to refresh next: the one with the oldest point in time, for a rotation.
+
+    Those without a point come first. Siblings count too, so one mirror that is there is enough.
+    Passed over are mirrors that are on hold, have failed, have a restore pending or cannot be
+    read, such as one whose disk is away, or a sibling whose catalog is not beside it.
+
+    Raises:
+        ArgumentError: no mirror is named, or they are mirrors of different sources.
+        NoMirrorError: each mirror was passed over; the message tells why.
+    """
+    from splitmirror._rotation import choose
+
+    return choose(mirrors).path
 
 
 def doctor(path: AnyPath = ".") -> list[Check]:

@@ -14,18 +14,20 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from splitmirror import errors, reports
+from splitmirror import errors, hooks
 from splitmirror._document import Document, Unit, field_types, strip_annotation
 from splitmirror.cli.confirm import UnconfirmedError
 from splitmirror.demo import report as demo_report
 from splitmirror.errors import SplitMirrorError
+from splitmirror.reports import _checking, _looking, _mirroring, _pairs, _restoring
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ROOT / "docs" / "commands.md"
 PLACE = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
 
 # Fields that many kinds begin with are told once.
-SHARED = {reports.PairReport: "pair", reports.CopyReport: "copy"}
+SHARED = {_pairs.PairReport: "pair", _pairs.CopyReport: "copy"}
+MODULES = [_pairs, hooks, _mirroring, _restoring, _checking, _looking, demo_report]
 UNITS = {
     Unit.BYTES: "bytes",
     Unit.SECONDS: "seconds",
@@ -42,13 +44,14 @@ PLAIN = {int: "integer", float: "number", str: "text", bool: "flag"}
 
 def classes() -> list[type[Document]]:
     """Every class of a document, in the order of the source."""
-    found = [
+    return [
         value
-        for module in (reports, demo_report)
+        for module in MODULES
         for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, Document) and value is not Document
+        if isinstance(value, type)
+        and issubclass(value, Document)
+        and value.__module__ == module.__name__
     ]
-    return list(dict.fromkeys(found))
 
 
 def name_of(document: type[Document]) -> str:

@@ -42,6 +42,14 @@ class HeldError(ProtectedError):
     reason: str = ""
 
 
+class NoMirrorError(SplitMirrorError):
+    """None of the ``mirrors`` can be refreshed: on hold, not there, or in need of something."""
+
+    id: ClassVar[str] = "no-mirror"
+    exit_code: ClassVar[int] = 8
+    mirrors: Sequence[str] = ()
+
+
 class MirrorSkewedError(ProtectedError):
     """The mirror changed since its split, so it is no longer that point in time."""
 

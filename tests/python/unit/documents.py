@@ -20,6 +20,7 @@ STATS = {
     "bytes_punched": 0,
     "seconds": 0.25,
 }
+HOOK = {"hook": "freeze", "ok": True, "seconds": 0.01, "detail": ""}
 ESTABLISH = {
     "schema": 1,
     "kind": "establish",
@@ -40,7 +41,9 @@ SPLIT = {
     "writers_paused_seconds": 0.001,
     "seconds": 0.5,
     "mirror_stamp": STAMP,
+    "hooks": [HOOK],
 }
+REFRESH = {"schema": 1, "kind": "refresh", **PAIR, "establish": ESTABLISH, "split": SPLIT}
 RECEIPT = {
     "schema": 1,
     "kind": "receipt",
@@ -50,7 +53,13 @@ RECEIPT = {
     "label": None,
     "source": "/data/shop.db",
     "to": None,
-    "blocks_app_written": 0,
+    "blocks_app_written": 1,
+    "restore_id": "r-1",
+    "block_size": 65536,
+    "provenance": [
+        {"offset": 0, "length": 65536, "origin": "mirror"},
+        {"offset": 131072, "length": 65536, "origin": "app-written"},
+    ],
     "length_before": None,
     "length_after": 262144,
     "mirror_stamp_before": STAMP,
@@ -62,6 +71,16 @@ RECEIPT = {
     "complete": True,
     "unrestored": [],
     "resumed": False,
+    "hooks": [],
+}
+REPAIR = {
+    "schema": 1,
+    "kind": "repair",
+    **PAIR,
+    **STATS,
+    "from_mirror": "/data/other.mirror",
+    "generation": 3,
+    "label": "nightly",
 }
 VERIFY = {
     "schema": 1,
@@ -90,6 +109,22 @@ SCRUB = {
     "bytes": 262144,
     "seconds": 0.1,
 }
+SIBLING = {
+    "pair_id": "p-2",
+    "mirror": "/data/other.mirror",
+    "state": "split",
+    "conditions": ["mirror-skewed"],
+    "open": True,
+    "problem": None,
+}
+MISSING: dict[str, Any] = {
+    "pair_id": "p-3",
+    "mirror": "/away/third.mirror",
+    "state": None,
+    "conditions": [],
+    "open": False,
+    "problem": "there is no file /away/third.mirror",
+}
 STATUS = {
     "schema": 1,
     "kind": "status",
@@ -114,6 +149,7 @@ STATUS = {
     "tracking": {"believed": False, "reason": "rebooted"},
     "changed_blocks": None,
     "pending_blocks": 2,
+    "siblings": [SIBLING, MISSING],
     "next": ["restore", "establish"],
     "advice": ["The source was written round the pair.", "Nothing is lost."],
 }
@@ -136,11 +172,25 @@ PLAN = {
 SAMPLES: list[tuple[type[Document], dict[str, Any]]] = [
     (reports.EstablishReport, ESTABLISH),
     (reports.SplitReport, SPLIT),
-    (
-        reports.RefreshReport,
-        {"schema": 1, "kind": "refresh", **PAIR, "establish": ESTABLISH, "split": SPLIT},
-    ),
+    (reports.RefreshReport, REFRESH),
     (reports.Receipt, RECEIPT),
+    (
+        reports.OldestMirror,
+        {
+            "schema": 1,
+            "kind": "oldest",
+            "mirror": "/data/other.mirror",
+            "pair_id": "p-2",
+            "state": "split",
+            "generation": 2,
+            "label": "monday",
+            "split_at": 500.0,
+            "why": "its point in time is the oldest of 2",
+            "passed_over": [{"mirror": "/away/third.mirror", "why": "it is on hold"}],
+            "refresh": REFRESH,
+        },
+    ),
+    (reports.RepairReport, REPAIR),
     (
         reports.AbandonReport,
         {

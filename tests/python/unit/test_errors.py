@@ -79,6 +79,7 @@ TABLE: dict[str, tuple[type[BaseException] | None, str, int, dict[str, Any]]] = 
         8,
         {"path": "p", "verb": "restore"},
     ),
+    "NoMirrorError": (None, "no-mirror", 8, {"mirrors": ["p", "q"]}),
     "StalePlanError": (None, "stale-plan", 3, {}),
     "NotSealedError": (None, "not-sealed", 3, {}),
     "SealMismatchError": (None, "seal-mismatch", 4, {"path": "p", "bad": [[0, 65536]]}),

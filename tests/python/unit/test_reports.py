@@ -43,7 +43,9 @@ def test_a_document_shows_every_field(kind: type[Document], data: dict[str, Any]
 
 @EACH
 def test_each_missing_field_is_named(kind: type[Document], data: dict[str, Any]) -> None:
-    for field in dataclasses.fields(kind):
+    # How the hooks went, and what a chosen mirror got, is not there from the start.
+    later = {"hooks"} if kind is not reports.OldestMirror else {"refresh"}
+    for field in (each for each in dataclasses.fields(kind) if each.name not in later):
         less = {name: value for name, value in data.items() if name != field.name}
         with pytest.raises(ValueError, match=f"lacks '{field.name}'"):
             kind.from_dict(less)
