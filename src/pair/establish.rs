@@ -63,9 +63,10 @@ impl Pair {
         };
         self.check_mirror_ready(&source, &plan)?;
         let before = self.leg.catalog().record().conditions.clone();
+        let marks = self.volume.hold_marks();
         let plan = self.begin_establish(&source, plan)?;
         let mirror = self.begin_copying(&source, &plan);
-        drop(start);
+        drop((marks, start));
         let outcome = mirror.and_then(|mirror| self.copy_forward(&mirror, &plan, control));
         // From here the mirror follows, and a restore from another one may end that: not before it is recorded.
         let end = self.volume.starting();

@@ -102,10 +102,11 @@ impl Pair {
         self.check_target(&plan)?;
         let source = self.source_or_new()?;
         source.writer()?;
-        let (plan, epoch) = self.anchored(&source, plan, &scope)?;
         let start = self.start_restoring(Verb::Restore)?;
+        let marks = self.volume.hold_marks();
+        let (plan, epoch) = self.anchored(&source, plan, &scope)?;
         let (restore, plan) = self.begin_pending(&source, plan, scope, epoch)?;
-        drop(start);
+        drop((marks, start));
         Ok(Begun { source, restore, plan, before, resumed: false })
     }
 

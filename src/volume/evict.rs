@@ -4,8 +4,8 @@
 //! Then both sides are synced, then the marks of the mirrors that do not follow are saved, and only then the regions
 //! leave the log. A write that comes back meanwhile finds its region logged still.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
 use super::intent::takes_intents;
@@ -63,6 +63,12 @@ impl Volume {
                 self.evict()
             }
         }
+    }
+
+    /// Keeps the marks from being saved while they are not complete: between a new beginning of the tracking and the commit
+    /// of what is to be looked at instead.
+    pub fn hold_marks(&self) -> MutexGuard<'_, ()> {
+        unpoisoned(&self.evictor.turn)
     }
 
     /// Takes a quarter of the places free, unless somebody has done so while this waited.

@@ -45,6 +45,7 @@ impl Volume {
         if self.has_session() {
             return Ok(());
         }
+        self.check_only_volume()?;
         let _turn = unpoisoned(&self.changing);
         if self.has_session() {
             return Ok(());

@@ -9,6 +9,7 @@ use super::join::check_identity;
 use super::{Source, Volume, unpoisoned};
 use crate::catalog::{Catalog, Record, Sibling, StoredPath};
 use crate::error::{Error, Result, shown};
+use crate::state::Mode;
 
 /// A mirror of the source that could not be opened.
 #[derive(Debug, Clone)]
@@ -17,6 +18,8 @@ pub struct Missing {
     pub sibling: Sibling,
     /// Why.
     pub problem: String,
+    /// Another process has it, and may be writing the same source.
+    pub in_use: bool,
 }
 
 /// A mirror as its siblings know it.
@@ -43,7 +46,8 @@ impl Volume {
                 Err(error) => {
                     let mirror = shown(&sibling.mirror.0);
                     log::info!(target: "splitmirror.volume", "the sibling {mirror} is not open: {error}");
-                    missing.push(Missing { sibling, problem: error.to_string() });
+                    let in_use = matches!(error, Error::PairInUse { .. });
+                    missing.push(Missing { sibling, problem: error.to_string(), in_use });
                 }
             }
         }
@@ -51,24 +55,43 @@ impl Volume {
         self.know_each_other()
     }
 
+    /// Where everything goes through the volume, there is one volume: a sibling that another process has open means that
+    /// there is another. Asked before the first write; one that was given free meanwhile is opened.
+    pub(super) fn check_only_volume(&self) -> Result<()> {
+        let exclusive = self.legs().iter().any(|leg| leg.mode() == Mode::Exclusive);
+        if !exclusive || !self.missing_siblings().iter().any(|missing| missing.in_use) {
+            return Ok(());
+        }
+        let _open = super::registry::open_volumes();
+        self.open_siblings()?;
+        for missing in self.missing_siblings().into_iter().filter(|missing| missing.in_use) {
+            let folder = missing.sibling.catalog.0;
+            if let Some(pid) = Catalog::owner(&**self.host(), &folder) {
+                return Err(Error::PairInUse { path: folder, pid });
+            }
+        }
+        Ok(())
+    }
+
     fn open_sibling(&self, sibling: &Sibling) -> Result<()> {
         let host = self.host();
-        let catalog = Catalog::open(Arc::clone(host), &sibling.catalog.0)?;
-        let found = host
-            .find(&sibling.mirror.0)?
-            .ok_or_else(|| Error::NotFound { path: sibling.mirror.0.clone() })?;
-        let record = catalog.record();
-        let of_ours = |leg: &Arc<super::Leg>| leg.catalog().record().volume_id == record.volume_id;
-        if record.pair_id != sibling.pair_id || !self.legs().iter().all(of_ours) {
+        // First a look, which needs no lock: what is of another source is nobody's business here.
+        let record = Catalog::peek(&**host, &sibling.catalog.0)?;
+        let ours = |leg: &Arc<super::Leg>| leg.catalog().record().volume_id == record.volume_id;
+        if record.pair_id != sibling.pair_id || !self.legs().iter().all(ours) {
             return Err(Error::MovedPair {
                 path: sibling.mirror.0.clone(),
                 problem: "it is the mirror of another pair by now".into(),
             });
         }
-        if !self.is_source_of(record)? {
+        if !self.is_source_of(&record)? {
             return Err(self.source_missing());
         }
-        check_identity(&**host, &found, record)?;
+        let catalog = Catalog::open(Arc::clone(host), &sibling.catalog.0)?;
+        let found = host
+            .find(&sibling.mirror.0)?
+            .ok_or_else(|| Error::NotFound { path: sibling.mirror.0.clone() })?;
+        check_identity(&**host, &found, catalog.record())?;
         self.join(catalog, found.path).map(drop)
     }
 
