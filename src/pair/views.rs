@@ -79,7 +79,12 @@ impl Pair {
     /// Bytes of the source that the mirror holds.
     pub fn mirror_length(&self) -> Result<u64> {
         self.check_usable()?;
-        Ok(self.leg.catalog().record().length)
+        let followed =
+            self.volume.look_at(&self.leg, |side| side.followed().map(|mirror| mirror.reader()));
+        match followed {
+            Some(mirror) => self.volume.content_length(&self.leg, &mirror),
+            None => Ok(self.leg.catalog().record().length),
+        }
     }
 
     /// Refuses while mappings of the mirror are held.
