@@ -19,8 +19,10 @@ impl Pair {
         let _entered = self.enter(Verb::Verify, "verifying", false)?;
         let source = self.volume.source()?;
         let mirror = self.mirror_reader()?;
-        let source_length = source.reader().length()?;
-        let mirror_length = self.mirror_content_length(&mirror)?;
+        // Both of one instant, or a write that makes both longer looks like a difference.
+        let (source_length, mirror_length) = self.volume.between_writes(|| {
+            Ok((source.reader().length()?, self.mirror_content_length(&mirror)?))
+        })?;
         if from_medium {
             if source.writer().is_ok() {
                 self.volume.sync_source(false)?;

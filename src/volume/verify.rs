@@ -7,6 +7,12 @@ use crate::error::Result;
 use crate::units::Extent;
 
 impl Volume {
+    /// Looks at both sides while no write is under way.
+    pub fn between_writes<T>(&self, look: impl FnOnce() -> Result<T>) -> Result<T> {
+        let _gate = self.close_gate();
+        look()
+    }
+
     /// The blocks in which the source and the mirror differ.
     pub fn differences(
         &self,
