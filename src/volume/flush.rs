@@ -44,7 +44,8 @@ impl Volume {
             .legs
             .iter()
             .filter_map(|attached| {
-                let writer = attached.side.followed()?;
+                // One that is paused too: it may hold bytes of regions that are about to leave the intent log.
+                let writer = attached.side.writer()?;
                 Some((Arc::clone(&attached.leg), Arc::clone(writer)))
             })
             .collect();
