@@ -6,9 +6,10 @@ use std::sync::atomic::Ordering;
 use super::{Leg, Side, Volume};
 use crate::area::{Order, Stamp, Writer};
 use crate::bitmap::Bitmap;
-use crate::catalog::MapKind;
+use crate::catalog::{MapKind, Record};
 use crate::engine::{Claim, Control, CopyPlan, CopyStats, PIECE_BYTES, Steps, Transfer, transfer};
 use crate::error::{Error, Result};
+use crate::state::{Condition, Reason};
 use crate::units::{Extent, intersected};
 
 /// The copier of an establish: blocks leave the dirty set before they are copied, and come back when that fails.
@@ -129,6 +130,35 @@ impl Volume {
 
     /// The establish ended before its end: the mirror is let go, writes are marked.
     pub fn stop_synchronizing(&self, leg: &Leg) {
+        self.unfollow(leg);
+    }
+
+    /// Writes do not go to a mirror any more, and are marked. What it got of them is on stable storage when this
+    /// returns: from then on their regions may leave the intent log without it. Whether it was followed.
+    pub(super) fn unfollow(&self, leg: &Leg) -> bool {
+        let mirror = {
+            let mut gate = self.close_gate();
+            let followed = gate.side(leg).followed().cloned();
+            let Some(mirror) = followed else {
+                return false;
+            };
+            gate.put(leg, Side::Paused(Arc::clone(&mirror)));
+            mirror
+        };
+        if let Err(error) = mirror.sync() {
+            log::error!(target: "splitmirror.volume", "the mirror {} failed: {error}", leg.mirror_path().display());
+            leg.belief().lose(Reason::Compare);
+            let failed = |record: &mut Record| {
+                record.conditions.set(Condition::MirrorFailed);
+                record.conditions.set(Condition::TrackerLost);
+            };
+            let mut catalog = leg.catalog();
+            if catalog.commit(failed).is_err() {
+                catalog.assume(failed);
+            }
+        }
+        drop(mirror);
         self.close_gate().put(leg, Side::Absent);
+        true
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use super::{Leg, Phase, Restoring, Running, Side, Source, Volume, unpoisoned};
+use super::{Leg, Phase, Restoring, Running, Source, Volume, unpoisoned};
 use crate::area::Order;
 use crate::bitmap::Bitmap;
 use crate::catalog::MapKind;
@@ -96,14 +96,7 @@ impl Volume {
             let end = touched.iter().map(|extent| extent.end()).max().unwrap_or(0);
             other.dirty().make_room(size.count(end));
             touched.iter().for_each(|extent| other.dirty().set(size.touching(*extent)));
-            let followed = {
-                let mut gate = self.close_gate();
-                let followed = gate.side(other).followed().is_some();
-                if followed {
-                    gate.put(other, Side::Absent);
-                }
-                followed
-            };
+            let followed = self.unfollow(other);
             if !self.host.keeps(Order::OthersMarkedBeforeRestore) {
                 continue;
             }
