@@ -16,16 +16,17 @@ impl Volume {
     /// Gives a mirror up: from here writes go to the source alone and are marked. When its catalog cannot record
     /// that, the source's epoch is raised past what it knows, so that it cannot believe itself up to date.
     pub(super) fn mirror_failed(&self, leg: &Arc<Leg>, error: Error) -> Result<()> {
-        {
+        let copying = {
             let mut gate = self.close_gate();
             if gate.side(leg).writer().is_none() {
                 return Ok(());
             }
-            gate.put(leg, Side::Absent);
-        }
+            matches!(gate.put(leg, Side::Absent), Side::Synchronizing(_))
+        };
         log::error!(target: "splitmirror.volume", "the mirror {} failed and is given up: {error}", leg.mirror_path().display());
-        // What it got of the writes since its last sync is unknown: of those that are logged, where they are.
-        if takes_intents(leg) {
+        // What it got of the writes since its last sync is unknown: of those that are logged, where they are. What a
+        // copier has brought it since is neither logged nor marked.
+        if takes_intents(leg) && !copying {
             self.mark_logged(leg);
         } else {
             leg.belief().lose(Reason::Compare);
@@ -33,6 +34,9 @@ impl Volume {
         let failed = |record: &mut crate::catalog::Record| {
             record.state = State::Unsynchronized;
             record.conditions.set(Condition::MirrorFailed);
+            if copying {
+                record.conditions.set(Condition::TrackerLost);
+            }
         };
         let committed = leg.catalog().commit_with(&[(MapKind::Dirty, &[leg.dirty()])], failed);
         let fenced = match committed {
