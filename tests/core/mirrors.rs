@@ -136,9 +136,9 @@ impl Mirrors {
         run: impl FnOnce(&mut Self) -> Result<T>,
     ) -> std::result::Result<T, String> {
         let position = self.host.log_len();
-        for number in 0..self.now.len() {
+        for (number, after) in after.iter().enumerate() {
             let more = during.iter().filter(|(of, _)| *of == number);
-            let mut allowed = vec![self.now[number].clone(), after[number].clone()];
+            let mut allowed = vec![self.now[number].clone(), after.clone()];
             allowed.extend(more.map(|(_, promise)| promise.clone()));
             let allowed = self.recorded(number, allowed);
             self.facts[number].from(position, allowed);
