@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{Leg, Side, Volume};
+use super::{Leg, Phase, Side, Volume};
 use crate::area::{Order, Stamp, Writer};
 use crate::bitmap::Bitmap;
-use crate::catalog::MapKind;
+use crate::catalog::{MapKind, Record};
 use crate::engine::{Claim, Control, CopyPlan, CopyStats, PIECE_BYTES, Steps, Transfer, transfer};
 use crate::error::{Error, Result};
+use crate::state::{Condition, Reason};
 use crate::units::{Extent, intersected};
 
 /// The copier of an establish: blocks leave the dirty set before they are copied, and come back when that fails.
@@ -129,6 +130,45 @@ impl Volume {
 
     /// The establish ended before its end: the mirror is let go, writes are marked.
     pub fn stop_synchronizing(&self, leg: &Leg) {
-        self.let_go_synced(leg);
+        // That there is nothing to be looked at beside it cannot fail.
+        let _ = self.unfollow(leg, |_| Ok(()));
+    }
+
+    /// Writes do not go to a mirror any more, and are marked; `look` sees the phase at that instant. What the mirror got
+    /// is on stable storage when this returns: from then on its regions may leave the intent log without it. Until then
+    /// it counts as paused, so that whoever syncs the sides syncs it too. How it looks then, if it was followed.
+    pub(super) fn unfollow<T>(
+        &self,
+        leg: &Leg,
+        look: impl FnOnce(&Phase) -> Result<T>,
+    ) -> Result<(Option<Stamp>, T)> {
+        let _handles = leg.use_handles();
+        let (followed, seen) = {
+            let mut gate = self.close_gate();
+            let seen = look(&gate)?;
+            let followed = gate.side(leg).followed().cloned();
+            if let Some(mirror) = &followed {
+                gate.put(leg, Side::Paused(Arc::clone(mirror)));
+            }
+            (followed, seen)
+        };
+        let Some(mirror) = followed else { return Ok((None, seen)) };
+        let synced = mirror.sync().and_then(|()| mirror.reader().stamp());
+        if let Err(error) = &synced {
+            log::error!(target: "splitmirror.volume", "the mirror {} failed: {error}", leg.mirror_path().display());
+            leg.belief().lose(Reason::Compare);
+            let failed = |record: &mut Record| {
+                record.conditions.set(Condition::MirrorFailed);
+                record.conditions.set(Condition::TrackerLost);
+            };
+            let mut catalog = leg.catalog();
+            if catalog.commit(failed).is_err() {
+                catalog.assume(failed);
+            }
+        }
+        drop(mirror);
+        self.close_gate().put(leg, Side::Absent);
+        let stamp = synced.unwrap_or(leg.catalog().record().mirror.stamp);
+        Ok((Some(stamp), seen))
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use super::intent::takes_intents;
 use super::{Leg, Side, Source, Volume};
-use crate::area::{Stamp, Writer};
+use crate::area::Writer;
 use crate::catalog::MapKind;
 use crate::error::{Error, Result};
 use crate::state::{Condition, Reason, State};
@@ -16,10 +16,20 @@ impl Volume {
     /// Gives a mirror up: from here writes go to the source alone and are marked. When its catalog cannot record
     /// that, the source's epoch is raised past what it knows, so that it cannot believe itself up to date.
     pub(super) fn mirror_failed(&self, leg: &Arc<Leg>, error: Error) -> Result<()> {
-        let Some(stamp) = self.let_go(leg) else { return Ok(()) };
+        let side = {
+            let mut gate = self.close_gate();
+            if gate.side(leg).writer().is_none() {
+                return Ok(());
+            }
+            gate.put(leg, Side::Absent)
+        };
+        let copying = matches!(side, Side::Synchronizing(_));
+        let stamp = side.writer().and_then(|mirror| mirror.reader().stamp().ok());
+        drop(side);
         log::error!(target: "splitmirror.volume", "the mirror {} failed and is given up: {error}", leg.mirror_path().display());
-        // What it got of the writes since its last sync is unknown: of those that are logged, where they are.
-        if takes_intents(leg) {
+        // What it got of the writes since its last sync is unknown: of those that are logged, where they are. What a
+        // copier has brought it since is neither logged nor marked.
+        if takes_intents(leg) && !copying {
             self.mark_logged(leg);
         } else {
             leg.belief().lose(Reason::Compare);
@@ -28,6 +38,9 @@ impl Volume {
             record.state = State::Unsynchronized;
             record.conditions.set(Condition::MirrorFailed);
             record.mirror.stamp = stamp.unwrap_or(record.mirror.stamp);
+            if copying {
+                record.conditions.set(Condition::TrackerLost);
+            }
         };
         let committed = leg.catalog().commit_with(&[(MapKind::Dirty, &[leg.dirty()])], failed);
         let fenced = match committed {
@@ -36,34 +49,6 @@ impl Volume {
         };
         leg.catalog().note("mirror-failed", serde_json::json!({"error": error.to_string()}));
         fenced
-    }
-
-    /// Writes the mirror no more; how it looks after its last write, where that can be seen. `None`: it was not written.
-    pub(super) fn let_go(&self, leg: &Leg) -> Option<Option<Stamp>> {
-        let mut gate = self.close_gate();
-        let stamp = gate.side(leg).writer()?.reader().stamp().ok();
-        gate.put(leg, Side::Absent);
-        Some(stamp)
-    }
-
-    /// As [`Volume::let_go`], of a mirror that is all right: what it got is durable, or marked.
-    pub(super) fn let_go_synced(&self, leg: &Leg) -> Option<Option<Stamp>> {
-        let _handles = leg.use_handles();
-        let mirror = self.look_at(leg, |side| side.writer().cloned());
-        let stamp = self.let_go(leg);
-        if let Some(mirror) = mirror {
-            self.sync_left(leg, &mirror);
-        }
-        stamp
-    }
-
-    /// What a mirror got that is not written any more: durable from here on, or marked.
-    pub(super) fn sync_left(&self, leg: &Leg, mirror: &Writer) {
-        if let Err(error) = mirror.sync() {
-            log::warn!(target: "splitmirror.volume", "syncing {}: {error}", leg.mirror_path().display());
-            self.mark_logged(leg);
-            leg.belief().lose(Reason::Compare);
-        }
     }
 
     /// A catalog cannot take what must be durable before a write. The write must not fail for that: the mirror is

@@ -44,7 +44,7 @@ impl Volume {
             .legs
             .iter()
             .filter_map(|attached| {
-                // Also one that stands still by now: what it got before is in the intent log until it is synced.
+                // One that is paused too: it may hold bytes of regions that are about to leave the intent log.
                 let writer = attached.side.writer()?;
                 Some((Arc::clone(&attached.leg), Arc::clone(writer)))
             })

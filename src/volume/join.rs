@@ -54,6 +54,11 @@ impl Volume {
         }
         let side = self.open_side(&leg, &record)?;
         let restore = load_restore(&leg, &side)?;
+        if let Some(restore) = &restore {
+            // The marks on disk may be of a moment in which the copier had just taken some away.
+            leg.dirty().make_room(restore.pending().blocks());
+            leg.dirty().add(restore.pending());
+        }
         if lost {
             // Nothing is recorded before all that could be refused was looked at.
             leg.catalog().commit(|record| {

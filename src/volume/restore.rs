@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use super::{Leg, Phase, Restoring, Running, Side, Source, Volume, unpoisoned};
+use super::{Leg, Phase, Restoring, Running, Source, Volume, unpoisoned};
 use crate::area::Order;
 use crate::bitmap::Bitmap;
 use crate::catalog::MapKind;
@@ -88,21 +88,11 @@ impl Volume {
     ) -> Result<()> {
         for other in self.legs().iter().filter(|other| !other.is(leg)) {
             let (size, known) = (other.block_size(), other.catalog().record().length);
-            let _handles = other.use_handles();
             // Its own lengthening ends here: what the source grows by from now on is marked by who writes it.
-            let (followed, length, new) = {
-                let mut gate = self.close_gate();
-                let source = gate.source.clone().ok_or_else(|| self.source_missing())?;
-                let followed = gate.side(other).followed().cloned();
-                if followed.is_some() {
-                    gate.put(other, Side::Absent);
-                }
-                (followed, source.reader().length()?, new_length(&source)?)
-            };
-            let stamp = followed.as_ref().map(|mirror| mirror.reader().stamp()).transpose()?;
-            if let Some(mirror) = followed {
-                self.sync_left(other, &mirror);
-            }
+            let (stamp, (length, new)) = self.unfollow(other, |phase| {
+                let source = phase.source.clone().ok_or_else(|| self.source_missing())?;
+                Ok((source.reader().length()?, new_length(&source)?))
+            })?;
             let mut touched = extents.to_vec();
             if let Some(new) = new {
                 touched.push(Extent::between(new.min(length), known.max(length).max(new)));

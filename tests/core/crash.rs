@@ -7,7 +7,7 @@ use splitmirror::state::Mode;
 use crate::campaign::{Figures, campaign, samples_over, seed};
 use crate::model::mirror;
 use crate::recovery::{check, open};
-use crate::stories::{EXCLUSIVE, SHARED, Tale};
+use crate::stories::{EXCLUSIVE, RACES, SHARED, Tale};
 use crate::story::{BLOCK, Story, Told};
 
 /// Blocks of the source; a bit more than that, so that the last block is not whole.
@@ -32,7 +32,7 @@ fn all(tales: &[Tale], mode: Mode) {
     let mut problems = Vec::new();
     for tale in tales {
         // The intent log has to be read and begun anew.
-        let cost = if mode == Mode::Exclusive { 16 } else { 4 };
+        let cost = if mode == Mode::Exclusive { 32 } else { 8 };
         let one = run(tale, mode, None, samples_over(cost));
         println!("  {} ({}): {} points, {} images", tale.0, mode.name(), one.points, one.images);
         problems.extend(one.violation.clone());
@@ -96,6 +96,11 @@ fn i2_recovery_looks_at_the_regions_that_were_written_and_at_no_others() {
     };
     let positions = from[0]..story.host.log_len();
     campaign(&story.host, positions, samples_over(16), &named).assert_clean("few regions");
+}
+
+#[test]
+fn i1_to_i6_exclusive_at_the_worst_moment() {
+    all(RACES, Mode::Exclusive);
 }
 
 /// The story that needs a rule, and a word of what it must find.

@@ -24,5 +24,6 @@ mod recovery;
 mod stories;
 mod story;
 mod story_jobs;
+mod story_races;
 mod story_restores;
 mod told;

@@ -136,9 +136,9 @@ impl Mirrors {
         run: impl FnOnce(&mut Self) -> Result<T>,
     ) -> std::result::Result<T, String> {
         let position = self.host.log_len();
-        for number in 0..self.now.len() {
+        for (number, after) in after.iter().enumerate() {
             let more = during.iter().filter(|(of, _)| *of == number);
-            let mut allowed = vec![self.now[number].clone(), after[number].clone()];
+            let mut allowed = vec![self.now[number].clone(), after.clone()];
             allowed.extend(more.map(|(_, promise)| promise.clone()));
             let allowed = self.recorded(number, allowed);
             self.facts[number].from(position, allowed);
@@ -198,7 +198,8 @@ impl Mirrors {
         let after = self.but(number, self.now[number].in_state(State::Initialized));
         let (mode, source_now) = (self.mode, self.source_now.source.clone());
         self.tell("create", vec![], after, source_now, |all| {
-            let block_size = BlockSize::new(BLOCK as u64).unwrap();
+            // Mirrors need not agree on what a block is.
+            let block_size = BlockSize::new((BLOCK << (number % 2)) as u64).unwrap();
             let options =
                 CreateOptions { mode, block_size, settings: SETTINGS, ..CreateOptions::default() };
             let host: Arc<dyn Host> = Arc::new(all.host.clone());

@@ -25,7 +25,12 @@ const TALES: &[Tale] = &[
     ("one closed and opened", 2, one_closed),
     ("a mirror fails", 2, mirror_fails),
     ("a catalog fails", 2, catalog_fails),
+    ("a split mirror's catalog fails", 2, split_catalog_fails),
     ("repaired", 2, repaired),
+    ("repaired, then interrupted", 3, repaired_among_three),
+    ("never flushed", 2, never_flushed),
+    ("all closed and opened", 3, all_closed),
+    ("left behind by a restore", 2, left_behind),
 ];
 
 /// Mirrors that all follow; what came before is durable.
@@ -173,6 +178,84 @@ fn catalog_fails(all: &mut Mirrors) -> Told {
     all.write_at(10 * BLOCK, 800)
 }
 
+/// The marks of a split mirror cannot be kept any more: it has missed writes, and finds that, whoever opens it.
+fn split_catalog_fails(all: &mut Mirrors) -> Told {
+    following(all)?;
+    all.split(1)?;
+    all.writes(&[7, 14])?;
+    all.write_failing(1, catalog_at(1), Calls::Any, 12 * BLOCK)?;
+    all.writes(&[18, 1, 8, 15, 22, 5])?;
+    all.mend();
+    all.close(1)?;
+    all.write_at(3 * BLOCK, 800)?;
+    all.close(0)?;
+    all.open(0)?;
+    all.write_at(4 * BLOCK, 800)?;
+    all.open(1)?;
+    all.restore(1)
+}
+
+/// Nothing is flushed by the application.
+fn never_flushed(all: &mut Mirrors) -> Told {
+    following(all)?;
+    all.writes(&[3, 17])?;
+    all.split(0)?;
+    all.writes(&[7, 3])?;
+    all.interrupted_restore(0, 1)?;
+    all.write_at(17 * BLOCK + 9, 100)?;
+    all.resume_restore(0)?;
+    all.write_at(11 * BLOCK, 900)?;
+    all.establish(1)?;
+    all.write_at(19 * BLOCK, 900)?;
+    all.split(1)?;
+    all.restore(0)?;
+    all.restore(1)
+}
+
+/// A mirror that has followed up to a restore holds bytes that nobody has synced, and their regions then leave the log.
+fn left_behind(all: &mut Mirrors) -> Told {
+    following(all)?;
+    all.split(0)?;
+    all.writes(&[2, 9, 16])?;
+    all.restore(0)?;
+    all.writes(&[0, 7, 14, 21, 4, 11, 18])
+}
+
+/// Sessions that end cleanly, in which each mirror is on another side.
+fn all_closed(all: &mut Mirrors) -> Told {
+    following(all)?;
+    all.split(1)?;
+    all.writes(&[2, 9])?;
+    for (closed, opened) in [(0, 1), (1, 2), (2, 0)] {
+        for number in 0..3 {
+            if all.pairs[number].is_some() {
+                all.close(number)?;
+            }
+        }
+        all.open(opened)?;
+        all.writes(&[4 + closed, 20 - closed])?;
+    }
+    all.split(0)?;
+    all.open(2)?;
+    all.write_at(13 * BLOCK, BLOCK)?;
+    all.split(2)?;
+    all.restore(0)
+}
+
+/// A mirror that follows is made a copy of a split one, while a third follows.
+fn repaired_among_three(all: &mut Mirrors) -> Told {
+    following(all)?;
+    all.split(0)?;
+    all.writes(&[2, 9, 16, 23])?;
+    all.repair(1, 0)?;
+    all.writes(&[5, 12])?;
+    all.interrupted_restore(1, 1)?;
+    all.write_at(9 * BLOCK + 20, 400)?;
+    all.flush()?;
+    all.resume_restore(1)?;
+    all.establish(2)
+}
+
 /// A mirror takes over another one's point.
 fn repaired(all: &mut Mirrors) -> Told {
     following(all)?;
@@ -205,7 +288,7 @@ fn every(mode: Mode) {
     let mut problems = Vec::new();
     for tale in TALES {
         // Each image is recovered from every mirror in turn, so fewer of them are tried.
-        let one = run(tale, mode, None, samples_over(50));
+        let one = run(tale, mode, None, samples_over(100));
         println!("  {} ({}): {} points, {} images", tale.0, mode.name(), one.points, one.images);
         problems.extend(one.violation.clone());
         figures.add(one);
@@ -231,5 +314,5 @@ fn r13_that_the_others_are_told_of_a_restore_is_needed() {
         run(tale, Mode::Exclusive, Some(Order::OthersMarkedBeforeRestore), samples_over(16));
     let found = figures.violation.unwrap_or_default();
     println!("OthersMarkedBeforeRestore left out: after {} images: {found}", figures.images);
-    assert!(found.contains("(I2)"), "it can be left out unnoticed");
+    assert!(found.contains("mirror 1"), "it can be left out unnoticed");
 }

@@ -44,6 +44,13 @@ pub(crate) const EXCLUSIVE: &[Tale] = &[
     ("cold regions, split", cold_split),
     ("cold regions, synchronizing", cold_synchronizing),
     ("cold regions, restoring", cold_restoring),
+];
+
+/// Stories in which the application writes at the worst moment of a verb.
+pub(crate) const RACES: &[Tale] = &[
+    ("cold regions while it is split", cold_while_split),
+    ("cold regions after an interruption", cold_after_interruption),
+    ("a mirror fails while it is synchronized", fails_while_synchronized),
     ("behind the application", behind),
     ("behind the application, paused", behind_paused),
 ];
@@ -406,4 +413,37 @@ fn behind_paused(story: &mut Story) -> Told {
     story.write_pending(16 * BLOCK, 300, false)?;
     story.reopen()?;
     story.restore_behind(&[Step::Write(22 * BLOCK, 200), Step::Flush, Step::Write(BLOCK, BLOCK)])
+}
+
+/// Regions leave the log between the instant of a split and its end: the mirror is not followed any more, and not
+/// synced yet.
+fn cold_while_split(story: &mut Story) -> Told {
+    start(story)?;
+    cold_writes(story, 0, 6)?;
+    story.split_under_writes(&[1, 9, 17, 5, 13, 21, 3])?;
+    story.restore(restore())
+}
+
+/// What was written to both sides while an establish copied is not synced when that is interrupted.
+fn cold_after_interruption(story: &mut Story) -> Told {
+    start(story)?;
+    story.split()?;
+    for block in [2, 6, 10, 14, 18, 22] {
+        story.write_at(block * BLOCK, &[7; 600])?;
+    }
+    story.interrupted_establish_under_writes(&[2, 3, 6])?;
+    cold_writes(story, 8, 8)
+}
+
+/// A write cannot be forwarded, while blocks that were copied are not on stable storage yet.
+fn fails_while_synchronized(story: &mut Story) -> Told {
+    start(story)?;
+    story.split()?;
+    for block in [2, 6, 10, 14, 18, 22] {
+        story.write_at(block * BLOCK, &[7; 600])?;
+    }
+    // Nothing is logged of them any more: they are marked.
+    story.reopen()?;
+    story.failing_establish(21 * BLOCK)?;
+    story.establish()
 }

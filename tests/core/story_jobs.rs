@@ -1,6 +1,7 @@
 //! Restores that copy behind the application, which reads, writes, discards and flushes meanwhile: each time the copier
 //! makes a batch durable, so that the same seed gives the same story.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -32,7 +33,7 @@ pub(crate) enum Step {
 struct Live {
     host: SimHost,
     pair: Arc<Pair>,
-    steps: std::vec::IntoIter<Step>,
+    steps: VecDeque<Step>,
     promise: Promise,
     /// Written since the last flush.
     written: Vec<Range<usize>>,
@@ -42,7 +43,7 @@ struct Live {
 
 impl Live {
     fn next(&mut self) -> Result<()> {
-        let Some(step) = self.steps.next() else { return Ok(()) };
+        let Some(step) = self.steps.pop_front() else { return Ok(()) };
         let pair = Arc::clone(&self.pair);
         let volume = pair.volume()?;
         match step {
@@ -116,7 +117,7 @@ impl Story {
         let live = Arc::new(Mutex::new(Live {
             host: self.host.clone(),
             pair: Arc::clone(&pair),
-            steps: steps.to_vec().into_iter(),
+            steps: steps.iter().copied().collect(),
             promise: promise.clone(),
             written: self.now.loose.clone(),
             facts: Vec::new(),
@@ -193,7 +194,7 @@ impl Story {
 /// Returns when the application has done all its steps.
 fn wait_for_steps(live: &Mutex<Live>, job: &RestoreJob) -> Told {
     for _ in 0..20_000 {
-        if live.lock().unwrap().steps.len() == 0 {
+        if live.lock().unwrap().steps.is_empty() {
             return Ok(());
         }
         if !job.is_running() {
