@@ -75,6 +75,12 @@ def forms(name: str) -> list[click.Command]:
     return list(command.commands.values()) if isinstance(command, click.Group) else [command]
 
 
+def argument_words(given: click.Argument) -> str:
+    several = "..." if given.nargs == -1 else ""
+    words = f"{str(given.name).upper()}{several}"
+    return words if given.required else f"[{words}]"
+
+
 def options_of(name: str) -> set[str]:
     return {option for form in forms(name) for given in form.params for option in given.opts}
 
@@ -84,9 +90,7 @@ def test_the_table_names_arguments_and_options_that_there_are(name: str) -> None
     usage, _, options = listed()[name].split(" | ")
     for form in forms(name):
         arguments = [
-            str(given.name).upper() if given.required else f"[{str(given.name).upper()}]"
-            for given in form.params
-            if isinstance(given, click.Argument)
+            argument_words(given) for given in form.params if isinstance(given, click.Argument)
         ]
         shown = re.search(rf"`(?:plan )?{form.name}([^`]*)`", usage)
         assert shown, form.name

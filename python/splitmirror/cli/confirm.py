@@ -8,8 +8,11 @@ from typing import ClassVar
 import click
 
 from splitmirror.errors import SplitMirrorError
+from splitmirror.pair import MirrorPair
+from splitmirror.states import State
+from splitmirror.units import format_time, printable
 
-__all__ = ["UnconfirmedError", "ask"]
+__all__ = ["UnconfirmedError", "ask", "ask_for_point", "ask_for_source"]
 
 
 class UnconfirmedError(SplitMirrorError):
@@ -36,3 +39,33 @@ def ask(question: str, *, yes: bool, as_json: bool = False) -> None:
         raise UnconfirmedError(f"{question} Pass --yes to go on: there is no terminal to ask at.")
     if not click.confirm(question + " Go on?", default=False, err=True):
         raise UnconfirmedError("Nothing was changed.")
+
+
+def ask_for_point(pair: MirrorPair, *, yes: bool, as_json: bool) -> None:
+    """Ask when the mirror holds a point in time that is about to be given up."""
+    if yes or pair.state != State.SPLIT:
+        return
+    found = pair.status()
+    point = "" if found.split_at is None else f" of {format_time(found.split_at)}"
+    label = f" ({printable(found.label)})" if found.label else ""
+    ask(
+        f"This overwrites the mirror {printable(found.mirror)}: "
+        f"its point in time{point}{label} is given up.",
+        yes=yes,
+        as_json=as_json,
+    )
+
+
+def ask_for_source(pair: MirrorPair, *, yes: bool, as_json: bool) -> None:
+    """Ask before the source is overwritten with the mirror's point in time."""
+    if yes:
+        return
+    found = pair.status()
+    point = "" if found.split_at is None else f" of {format_time(found.split_at)}"
+    label = f" ({printable(found.label)})" if found.label else ""
+    ask(
+        f"This overwrites the source {printable(found.source)} "
+        f"with the mirror's point in time{point}{label}.",
+        yes=yes,
+        as_json=as_json,
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from splitmirror.cli.confirm import ask
+from splitmirror.cli.confirm import ask_for_point
 from splitmirror.cli.options import (
     accept_option,
     common,
@@ -15,8 +15,6 @@ from splitmirror.cli.options import (
 from splitmirror.cli.output import show
 from splitmirror.cli.progress import progress
 from splitmirror.pair import MirrorPair
-from splitmirror.states import State
-from splitmirror.units import format_time, printable
 
 require_option = click.option(
     "--require",
@@ -49,7 +47,7 @@ def establish_command(
         if dry_run:
             show(pair.plan_establish(force=force).report, as_json)
             return
-        _ask_for_point(pair, yes=yes, as_json=as_json)
+        ask_for_point(pair, yes=yes, as_json=as_json)
         with progress(as_json) as watch:
             report = pair.establish(force=force, accept=accept, progress=watch)
         show(report, as_json)
@@ -78,52 +76,3 @@ def split_command(
     with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
         report = pair.split(label=label, as_of_last_establish=as_of_last_establish, require=require)
         show(report, as_json)
-
-
-@click.command("refresh")
-@pair_options
-@label_option
-@force_option
-@accept_option
-@require_option
-@dry_run_option
-@yes_option
-@common
-def refresh_command(
-    mirror: str,
-    source: str | None,
-    catalog: str | None,
-    label: str | None,
-    force: bool,
-    accept: tuple[str, ...],
-    require: str | None,
-    dry_run: bool,
-    yes: bool,
-    as_json: bool,
-) -> None:
-    """Take a new point in time on the MIRROR: establish and split, for nightly use."""
-    with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
-        if dry_run:
-            show(pair.plan_establish(force=force).report, as_json)
-            return
-        _ask_for_point(pair, yes=yes, as_json=as_json)
-        with progress(as_json) as watch:
-            report = pair.refresh(
-                label=label, force=force, accept=accept, require=require, progress=watch
-            )
-        show(report, as_json)
-
-
-def _ask_for_point(pair: MirrorPair, *, yes: bool, as_json: bool) -> None:
-    """Ask when the mirror holds a point in time that is about to be given up."""
-    if yes or pair.state != State.SPLIT:
-        return
-    found = pair.status()
-    point = "" if found.split_at is None else f" of {format_time(found.split_at)}"
-    label = f" ({printable(found.label)})" if found.label else ""
-    ask(
-        f"This overwrites the mirror {printable(found.mirror)}: "
-        f"its point in time{point}{label} is given up.",
-        yes=yes,
-        as_json=as_json,
-    )

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import click
 
-from splitmirror.cli.confirm import ask
+from splitmirror.cli.confirm import ask, ask_for_source
 from splitmirror.cli.options import (
     accept_option,
     byte_range,
@@ -22,7 +22,7 @@ from splitmirror.cli.run import EXIT_INCOMPLETE
 from splitmirror.pair import MirrorPair
 from splitmirror.reports import Receipt
 from splitmirror.states import Condition, State
-from splitmirror.units import format_bytes, format_time, printable
+from splitmirror.units import format_bytes, printable
 
 while_in_use_option = click.option(
     "--while-in-use", is_flag=True, help="Go on although other processes have the source open."
@@ -74,7 +74,7 @@ def restore_command(
         existing = to is not None and os.path.lexists(to)
         # In any other state the restore is refused; a question before that would mislead.
         if to is None and pair.state == State.SPLIT:
-            _ask_for_source(pair, yes=yes, as_json=as_json)
+            ask_for_source(pair, yes=yes, as_json=as_json)
         elif to is not None and existing:
             ask(f"This overwrites {printable(to)}.", yes=yes, as_json=as_json)
         with progress(as_json) as watch:
@@ -89,7 +89,7 @@ def restore_command(
                 accept=accept,
                 progress=watch,
             )
-        return _show_receipt(receipt, as_json)
+        return show_receipt(receipt, as_json)
 
 
 @click.command("resume-restore")
@@ -117,7 +117,7 @@ def resume_restore_command(
             show(pair.status(), as_json)
             return 0
         if Condition.RESTORE_PENDING in pair.conditions:
-            _ask_for_source(pair, yes=yes, as_json=as_json)
+            ask_for_source(pair, yes=yes, as_json=as_json)
         with progress(as_json) as watch:
             receipt = pair.resume_restore(
                 while_in_use=while_in_use,
@@ -125,7 +125,7 @@ def resume_restore_command(
                 accept=accept,
                 progress=watch,
             )
-        return _show_receipt(receipt, as_json)
+        return show_receipt(receipt, as_json)
 
 
 @click.command("abandon-restore")
@@ -161,20 +161,7 @@ def _show_plan(
     show(plan if to is None else replace(plan, overwrites=printable(to)), as_json)
 
 
-def _ask_for_source(pair: MirrorPair, *, yes: bool, as_json: bool) -> None:
-    if yes:
-        return
-    found = pair.status()
-    point = "" if found.split_at is None else f" of {format_time(found.split_at)}"
-    label = f" ({printable(found.label)})" if found.label else ""
-    ask(
-        f"This overwrites the source {printable(found.source)} "
-        f"with the mirror's point in time{point}{label}.",
-        yes=yes,
-        as_json=as_json,
-    )
-
-
-def _show_receipt(receipt: Receipt, as_json: bool) -> int:
+def show_receipt(receipt: Receipt, as_json: bool) -> int:
+    """Write a receipt; the exit code tells whether all was restored."""
     show(receipt, as_json)
     return 0 if receipt.complete else EXIT_INCOMPLETE
