@@ -5,13 +5,24 @@ Issue point 4; the verb table of the documentation.
 
 from __future__ import annotations
 
+import functools
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers import digest, overwrite
+from helpers import digest
 from scenes import cancelled_at_once, make_source, split
-from splitmirror import MirrorPair, State, errors
+from several import make_mirror, mirror_place
+from splitmirror import MirrorPair, Receipt, State, errors
+
+
+@functools.cache
+def foreign_receipt() -> Receipt:
+    """The receipt of a restore of another pair."""
+    with tempfile.TemporaryDirectory() as folder, split(make_source(Path(folder))) as pair:
+        return pair.restore()
+
 
 Verb = Callable[[MirrorPair], object]
 VERBS: dict[str, Verb] = {
@@ -29,21 +40,33 @@ VERBS: dict[str, Verb] = {
     "hold": lambda pair: pair.hold(),
     "release": lambda pair: pair.release(),
     "open_mirror": lambda pair: pair.open_mirror(),
+    "start_restore": lambda pair: pair.start_restore(),
+    "start_restore(resume=True)": lambda pair: pair.start_restore(resume=True),
+    "heal": lambda pair: pair.heal(foreign_receipt()),
+    "repair": lambda pair: pair.repair(mirror_place(pair.source_path, 1)),
 }
+# Forms of another verb: the message names that one, and so does the list of what is legal.
+FORM_OF = {
+    "start_restore": "restore",
+    "start_restore(resume=True)": "resume_restore",
+    "heal": "restore",
+}
+ALWAYS = {"establish", "refresh", "plan_establish", "repair"}
 ILLEGAL = {
-    "initialized": set(VERBS) - {"establish", "refresh", "plan_establish"},
-    "unsynchronized": set(VERBS) - {"establish", "refresh", "plan_establish", "verify"},
-    "synchronized": set(VERBS) - {"establish", "refresh", "plan_establish", "verify", "split"},
-    "split": {"split", "resume_restore", "abandon_restore"},
-    "restore-pending": {"split", "restore", "plan_restore"},
+    "initialized": set(VERBS) - ALWAYS,
+    "unsynchronized": set(VERBS) - ALWAYS - {"verify"},
+    "synchronized": set(VERBS) - ALWAYS - {"verify", "split"},
+    "split": {"split", "resume_restore", "abandon_restore", "start_restore(resume=True)"},
+    "restore-pending": {"split", "restore", "plan_restore", "start_restore", "heal"},
 }
 # Not illegal, but refused unless what stands against it is named; so not among the legal ones.
-PROTECTED = {"restore-pending": {"establish", "refresh"}}
+PROTECTED = {"restore-pending": {"establish", "refresh", "repair"}}
 EACH_ILLEGAL = [(state, verb) for state, verbs in ILLEGAL.items() for verb in sorted(verbs)]
 
 
 def pair_in(state: str, source: Path) -> MirrorPair:
-    pair = MirrorPair.create(source, source.with_name("mirror"))
+    # In this mode all verbs are legal in some state.
+    pair = MirrorPair.create(source, source.with_name("mirror"), mode="exclusive")
     if state == "unsynchronized":
         cancelled_at_once(pair.establish)
     elif state != "initialized":
@@ -51,7 +74,7 @@ def pair_in(state: str, source: Path) -> MirrorPair:
     if state in ("split", "restore-pending"):
         pair.split()
     if state == "restore-pending":
-        overwrite(source, 0, b"bad")
+        pair.write(0, b"bad")
         cancelled_at_once(pair.restore)
     return pair
 
@@ -66,23 +89,66 @@ def test_an_illegal_verb_names_state_and_verb_and_what_is_legal(
         with pytest.raises(errors.StateError) as caught:
             VERBS[verb](pair)
         error = caught.value
-        assert error.verb == verb
+        named = FORM_OF.get(verb, verb)
+        assert error.verb == named
         assert state in error.state
-        assert verb not in error.legal
+        assert named not in error.legal
         assert set(error.legal) == set(pair.status().next)
         legal = set(VERBS) - ILLEGAL[state] - PROTECTED.get(state, set())
-        assert legal <= set(error.legal)
-        assert all(name in str(error) for name in (verb, *error.legal))
+        assert {FORM_OF.get(name, name) for name in legal} <= set(error.legal)
+        assert all(name in str(error) for name in (named, *error.legal))
+        assert (digest(source), digest(pair.mirror_path)) == before
+
+
+@pytest.mark.parametrize("state", ILLEGAL)
+def test_a_mirror_is_repaired_in_every_state(tmp_path: Path, state: str) -> None:
+    source = make_source(tmp_path)
+    pending = state == "restore-pending"
+    first = pair_in("split" if pending else state, source)
+    with first as pair, make_mirror(source, 1) as other:
+        other.split(label="other")
+        if pending:
+            # Not earlier: no mirror is filled from a source that is partly restored.
+            pair.write(0, b"bad")
+            cancelled_at_once(pair.restore)
+            with pytest.raises(errors.ProtectedError) as caught:
+                VERBS["repair"](pair)
+            assert caught.value.conditions == ["restore-pending"]
+            pair.repair(other.mirror_path, accept={"restore-pending"})
+        else:
+            VERBS["repair"](pair)
+        assert pair.state is State.SPLIT
+        assert pair.conditions == frozenset()
+        assert pair.status().label == "other"
+        assert digest(pair.mirror_path) == digest(other.mirror_path)
+
+
+def test_what_split_allows_is_still_refused_for_a_wrong_receipt_or_mode(tmp_path: Path) -> None:
+    source = make_source(tmp_path)
+    with split(source) as pair:
+        before = digest(source), digest(pair.mirror_path)
+        with pytest.raises(errors.StalePlanError):
+            VERBS["heal"](pair)
+        with pytest.raises(errors.ArgumentError):
+            # This pair is of mode "shared".
+            VERBS["start_restore"](pair)
+        with pytest.raises(errors.AreaNotFoundError):
+            VERBS["repair"](pair)
+        assert pair.state is State.SPLIT
         assert (digest(source), digest(pair.mirror_path)) == before
 
 
 def test_holds_protect_the_point_until_released(tmp_path: Path) -> None:
-    with split(make_source(tmp_path)) as pair:
+    source = make_source(tmp_path)
+    with split(source) as pair, make_mirror(source, 1, mode="shared") as sibling:
+        sibling.split()
+        other = sibling.mirror_path
         assert pair.hold("audit 7").hold == "audit 7"
         held: list[Verb] = [
             lambda pair: pair.establish(accept={"shrunk", "source-replaced"}),
             lambda pair: pair.refresh(),
             lambda pair: pair.detach(),
+            lambda pair: pair.repair(other, accept={"restore-pending"}),
         ]
         for verb in held:
             with pytest.raises(errors.HeldError) as caught:
