@@ -7,6 +7,7 @@ A split mirror is what it was (I1); acknowledged records are there whatever was 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 from collections.abc import Iterator
@@ -95,8 +96,15 @@ def test_killed_while_synchronized(scene: Scene) -> None:
             check_short(plan)
             if plan.report.reason == "unclean-close":
                 unclean += 1
-                with pytest.raises(errors.OutsideWritesError):
+                # Killed before its first write was logged, nothing can differ.
+                unlogged = plan.report.blocks == 0
+                with (
+                    contextlib.nullcontext()
+                    if unlogged
+                    else pytest.raises(errors.OutsideWritesError)
+                ):
                     pair.split()
+                assert not unlogged or pages_of(mirror) == now == before
             assert killed.acknowledged == killed.first or plan.report.reason == "unclean-close"
             report = pair.establish()
             assert report.bytes_copied <= SIZE // 4

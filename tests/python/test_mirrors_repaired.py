@@ -181,7 +181,6 @@ def test_a_mirror_that_was_changed_since_its_split_is_not_passed_on(tmp_path: Pa
         two.split()
         good = digest(two.mirror_path)
         overwrite(one.mirror_path, 0, b"changed behind our back")
-        # A bug: the stamp of the mirror that is copied from is not looked at.
         with pytest.raises(errors.MirrorSkewedError):
             two.repair(one.mirror_path)
         assert digest(two.mirror_path) == good
@@ -226,7 +225,7 @@ def test_a_seal_of_other_blocks_is_left_behind(tmp_path: Path) -> None:
         fine.split()
         fine.seal()
         fine.write(3 * BLOCK + 5, b"reaches the coarse one")
-        # A bug: the digests of blocks of 4 KiB are compared with blocks of 64 KiB.
+        # The digests of blocks of 4 KiB say nothing of blocks of 64 KiB.
         coarse.repair(fine.mirror_path)
         assert not coarse.status().sealed
         assert coarse.mirror_path.read_bytes() == fine.mirror_path.read_bytes()

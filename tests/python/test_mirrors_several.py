@@ -249,5 +249,4 @@ def test_the_length_of_a_mirror_that_follows_a_growing_source(tmp_path: Path) ->
     source = make_source(tmp_path)
     with make_mirror(source, 0) as pair:
         pair.write(LENGTH, b"and on")
-        # A bug: it is the length that was last recorded, until the next verb.
         assert pair.mirror_length == pair.source_length == LENGTH + 6
