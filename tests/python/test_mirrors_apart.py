@@ -107,6 +107,23 @@ def test_mirrors_that_come_and_go(tmp_path: Path, mode: Mode, seed: int) -> None
         raise
 
 
+def test_a_split_mirror_that_was_away_compares_before_it_restores(tmp_path: Path) -> None:
+    source = make_source(tmp_path)
+    with mirrors_of(source, 2) as pairs:
+        pairs[1].split()
+        point = source.read_bytes()
+    place, away = mirror_place(source, 1).parent, source.parent / "unplugged"
+    place.rename(away)
+    with MirrorPair.open(mirror_place(source, 0)) as one:
+        one.write(4 * BLOCK, b"\x09" * BLOCK)
+    away.rename(place)
+    with MirrorPair.open(mirror_place(source, 1)) as two:
+        receipt = two.restore()
+        assert (receipt.reason, receipt.blocks_copied) == ("missed-epoch", 1)
+        assert source.read_bytes() == point
+        assert tracked(two) == (True, "bitmap")
+
+
 @pytest.fixture
 def pending(tmp_path: Path) -> Path:
     """A source with a pending restore from its first mirror, which is unplugged then."""

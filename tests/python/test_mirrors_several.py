@@ -228,21 +228,19 @@ def test_a_mirror_that_another_process_holds_is_named_and_nothing_is_written(any
         assert tracked(one) == (True, "bitmap")
 
 
-def test_a_split_mirror_that_was_away_compares_before_it_restores(any_fs: Path) -> None:
-    source = make_source(any_fs)
-    with mirrors_of(source, 2) as pairs:
-        pairs[1].split()
-        point = source.read_bytes()
-    place, away = mirror_place(source, 1).parent, source.parent / "unplugged"
+def test_a_mirror_of_a_shared_source_that_another_process_holds_catches_up(tmp_path: Path) -> None:
+    source = make_source(tmp_path)
+    with mirrors_of(source, 2, mode="shared"):
+        pass
+    place, away = mirror_place(source, 0).parent, source.parent / "unplugged"
     place.rename(away)
-    with MirrorPair.open(mirror_place(source, 0)) as one:
-        one.write(4 * BLOCK, filled(9))
-    away.rename(place)
+    with child(HOLDS_ONE, mirror_place(source, 1)):
+        away.rename(place)
+        with MirrorPair.open(mirror_place(source, 0)) as one:
+            one.write(2 * BLOCK, filled(4))
     with MirrorPair.open(mirror_place(source, 1)) as two:
-        receipt = two.restore()
-        assert (receipt.reason, receipt.blocks_copied) == ("missed-epoch", 1)
-        assert source.read_bytes() == point
-        assert tracked(two) == (True, "bitmap")
+        assert tracked(two) == (False, "missed-epoch")
+        assert (two.establish().blocks_copied, same_bytes(two)) == (1, True)
 
 
 def test_the_length_of_a_mirror_that_follows_a_growing_source(tmp_path: Path) -> None:
