@@ -73,6 +73,8 @@ impl Control {
     /// Sets how many bytes a second are copied at most; 0: no limit. Counts at once.
     pub fn set_rate(&self, bytes_per_second: u64) {
         self.rate.store(bytes_per_second, Ordering::Release);
+        // What was due by the old rate is not by the new one.
+        *self.due.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Waits until the rate allows so many bytes more; not longer than it takes to be cancelled.
@@ -81,16 +83,16 @@ impl Control {
             return;
         }
         // Its turn among the workers: each pushes the moment on by what it takes.
+        let rate = self.rate.load(Ordering::Acquire).max(1);
         let begun = {
             let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
             let now = Instant::now();
             let earliest = now.checked_sub(CREDIT).unwrap_or(now);
             let begun = due.map_or(now, |due| due.max(earliest));
-            let rate = self.rate.load(Ordering::Acquire).max(1);
             *due = Some(begun + Duration::from_secs_f64(bytes as f64 / rate as f64));
             begun
         };
-        while !self.is_cancelled() && self.rate.load(Ordering::Acquire) != 0 {
+        while !self.is_cancelled() && self.rate.load(Ordering::Acquire) == rate {
             let left = begun.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;

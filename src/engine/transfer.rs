@@ -41,6 +41,8 @@ pub trait Steps: Sync {
     fn claim(&self, piece: Extent) -> Claim<'_>;
     /// A claimed extent could not be copied: its marks are set again. An error ends the transfer.
     fn failed(&self, extent: Extent, error: Error) -> Result<()>;
+    /// These bytes of the target were changed.
+    fn changed(&self, _extents: &[Extent]) {}
     /// A claimed extent was copied, and could then not be put on stable storage. Nothing is locked.
     fn unsaved(&self, extent: Extent, error: &Error) {
         give_back(self, extent, error);
@@ -228,6 +230,8 @@ fn run_extent(
         Method::Copy => copy_extent(job.from, job.to, extent, buffers, &check)?,
         Method::Compare => compare_extent(job.from, job.to, extent, buffers, &check)?,
     };
+    steps.changed(&done.written);
+    steps.changed(&done.punched);
     Ok(count(job.block_size, extent, &done))
 }
 

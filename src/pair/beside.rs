@@ -3,6 +3,7 @@
 use std::sync::MutexGuard;
 
 use super::{Pair, described, situation};
+use crate::catalog::Record;
 use crate::error::{Error, Result, shown};
 use crate::state::{Verb, legal_verbs};
 
@@ -32,12 +33,16 @@ impl Pair {
         self.refuse_beside_other(verb)
     }
 
-    fn refuse_beside_other(&self, verb: Verb) -> Result<()> {
-        let other = self.volume.look(|phase| {
+    /// The mirror that the source is being restored from, when that is another one.
+    fn other_restore(&self) -> Option<String> {
+        self.volume.look(|phase| {
             let running = phase.restore.as_ref().filter(|running| !running.leg.is(&self.leg));
             running.map(|running| shown(running.leg.mirror_path()))
-        });
-        match other.filter(|_| NEEDS_SOURCE.contains(&verb)) {
+        })
+    }
+
+    fn refuse_beside_other(&self, verb: Verb) -> Result<()> {
+        match self.other_restore().filter(|_| NEEDS_SOURCE.contains(&verb)) {
             Some(mirror) => Err(self.refused(
                 verb,
                 &format!("the source is being restored from {mirror}: that one first"),
@@ -85,11 +90,32 @@ impl Pair {
     }
 
     fn refused(&self, verb: Verb, why: &str) -> Error {
-        let catalog = self.leg.catalog();
-        let record = catalog.record();
-        let mut legal = legal_verbs(situation(record, false));
+        let record = self.record();
+        let mut legal = self.legal_now(&record);
         legal.retain(|name| *name != verb.name());
         let state = described(record.state.name(), &record.conditions.names());
         Error::State { verb: verb.name(), state: format!("{state} ({why})"), legal }
+    }
+
+    /// The verbs that would not be refused now, as far as the record, the other mirrors and a running restore say. Takes
+    /// the gate, so the caller holds no catalog.
+    pub(super) fn legal_now(&self, record: &Record) -> Vec<&'static str> {
+        let mut legal = legal_verbs(situation(record, false));
+        let mut without = |verbs: &[Verb]| {
+            legal.retain(|name| !verbs.iter().any(|verb| verb.name() == *name));
+        };
+        let others: Vec<_> =
+            self.volume.legs().into_iter().filter(|leg| !leg.is(&self.leg)).collect();
+        if self.other_restore().is_some() {
+            without(&NEEDS_SOURCE);
+        }
+        if !others.iter().any(|leg| self.volume.frozen_mirror(leg).is_some()) {
+            without(&[Verb::Repair]);
+        }
+        if self.restore_job().is_some() {
+            let harmless = |name: &&str| HARMLESS.iter().any(|verb| verb.name() == *name);
+            legal.retain(|name| harmless(name));
+        }
+        legal
     }
 }

@@ -56,7 +56,7 @@ pub use views::MirrorView;
 use crate::area::{Host, descent};
 use crate::catalog::Record;
 use crate::error::{Error, Result};
-use crate::state::{ACCEPTABLE, Refusal, Situation, Verb, check_guards, check_state, legal_verbs};
+use crate::state::{ACCEPTABLE, Refusal, Situation, Verb, check_guards, check_state};
 use crate::volume::{Leg, Volume};
 
 /// Longest label or reason of a hold, in bytes.
@@ -154,15 +154,14 @@ impl Pair {
 
     /// The verb table, for a step of the verb that was asked for.
     fn check_table(&self, asked: Verb, step: Verb, restart: bool) -> Result<()> {
-        let catalog = self.leg.catalog();
-        let record = catalog.record();
+        let record = self.record();
         if check_state(step, record.state, &record.conditions, restart) {
             return Ok(());
         }
         Err(Error::State {
             verb: asked.name(),
             state: described(record.state.name(), &record.conditions.names()),
-            legal: legal_verbs(situation(record, false)),
+            legal: self.legal_now(&record),
         })
     }
 

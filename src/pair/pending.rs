@@ -15,7 +15,7 @@ use crate::catalog::{Epoch, MapKind, MapRef, PendingRecord, RestoredRecord, Scop
 use crate::engine::{Control, CopyPlan, CopyStats};
 use crate::error::{Error, Result};
 use crate::state::{Condition, Mode};
-use crate::volume::{Beginning, Pace, Restoring, Source, length_to_set};
+use crate::volume::{Beginning, Pace, Restoring, Source};
 
 /// A restore that has begun: what is left of it, and the plan that it follows.
 pub(super) struct Begun {
@@ -48,7 +48,7 @@ impl Pair {
             }
         }
         self.leg.dirty().add(&pending);
-        let resize = length_to_set(source, &scope, length)?;
+        let resize = source.length_to_set(&scope, length)?;
         let changed = pending.extents(size, length);
         let begin = Beginning {
             id: Uuid::new_v4(),
@@ -62,7 +62,7 @@ impl Pair {
             app_written: Bitmap::new(pending.blocks()),
             pending,
         };
-        let new_length = |source: &Source| length_to_set(source, &begin.scope, length);
+        let new_length = |source: &Source| source.length_to_set(&begin.scope, length);
         self.volume.tell_others(&self.leg, &changed, new_length)?;
         let stamp = source.stamp()?;
         if self.host().keeps(Order::PendingBeforeSourceBytes) {

@@ -58,6 +58,9 @@ impl Pair {
             });
         }
         self.volume.ensure_session()?;
+        let _start = self.start_restoring(Verb::ResumeRestore)?;
+        let pending = restore.pending_extents();
+        self.volume.tell_others(&self.leg, &pending, |_| Ok(restore.resize()))?;
         let plan = self.resumed_plan(&restore);
         Ok(Begun { source, restore, plan, before, resumed: true })
     }

@@ -108,6 +108,7 @@ impl Pair {
         status.changed_blocks = believed.then(|| self.leg.dirty().count());
         status.pending_blocks = pending.unwrap_or(0);
         drop(catalog);
+        status.next = self.legal_now(&self.record());
         status.siblings = self.siblings();
         status.source = shown(self.source_path());
         Ok(status)

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::restoring::Beginning;
+use super::unfinished::load_restore;
 use super::{Attached, Leg, Restoring, Running, Side, Source, Volume, read_tag, unpoisoned};
 use crate::area::{Access, Found, Host, Kind, Reader, Writer};
 use crate::bitmap::Bitmap;
@@ -199,9 +199,12 @@ impl Volume {
         let length = gate.source.as_ref().map_or(Ok(0), |source| source.reader().length())?;
         self.unsynced.make_room(self.unit.count(length));
         gate.legs.push(Attached { leg: Arc::clone(leg), side });
-        if let (Some(restore), None) = (restore, &gate.restore) {
+        // What was written without this mirror must not be hidden, nor overwritten by going on.
+        let missed = leg.belief().lost() == Some(Reason::MissedEpoch);
+        if let (Some(restore), None, false) = (restore, &gate.restore, missed) {
             gate.restore = Some(Running { leg: Arc::clone(leg), restore: Arc::new(restore) });
         }
+        gate.stand_still_beside_restore();
         Ok(())
     }
 }
@@ -237,37 +240,6 @@ fn doubt_from_before(host: &dyn Host, source: &Reader, record: &Record) -> Resul
         sole: mark.sole,
     });
     Ok(closed::judge(record.mode, mark, &host.boot_id(), &source.stamp()?))
-}
-
-/// A restore that was pending when the pair was last closed, or its process ended.
-fn load_restore(leg: &Leg, side: &Side) -> Result<Option<Restoring>> {
-    let mut catalog = leg.catalog();
-    let (Some(pending), Side::Frozen(mirror)) = (catalog.record().pending.clone(), side) else {
-        return Ok(None);
-    };
-    let mut layers = catalog.load_map(MapKind::Restore)?.unwrap_or_default().into_iter();
-    let (Some(blocks), Some(planned), Some(app_written)) =
-        (layers.next(), layers.next(), layers.next())
-    else {
-        return Err(Error::CatalogCorrupt {
-            path: catalog.folder().to_path_buf(),
-            problem: "the list of blocks that are still to be restored is damaged".into(),
-        });
-    };
-    let seal = catalog.read_seal()?.map(Arc::new);
-    let record = catalog.record();
-    Ok(Some(Restoring::new(Beginning {
-        id: pending.id,
-        mirror: mirror.clone(),
-        seal,
-        block_size: record.block_size,
-        length: record.length,
-        scope: pending.scope,
-        resize: pending.resize,
-        pending: blocks,
-        planned,
-        app_written,
-    })))
 }
 
 impl Source {

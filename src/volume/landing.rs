@@ -31,9 +31,19 @@ impl Restoring {
         self.rewrite(catalog, landed, true)
     }
 
+    /// The copier has changed these bytes of the source.
+    pub(super) fn brought_back(&self, extents: &[Extent]) {
+        extents.iter().for_each(|extent| self.brought.set(self.block_size.touching(*extent)));
+    }
+
     /// Blocks that the copier brought back, and whose bytes are durable, leave the pending set on disk.
     pub(super) fn commit_copied(&self, catalog: &mut Catalog, extents: &[Extent]) -> Result<()> {
-        self.rewrite(catalog, &self.landed_of(extents), false)
+        let copied = self.landed_of(extents);
+        // What was compared and found equal was kept.
+        let equal = copied.snapshot();
+        equal.remove(&self.brought);
+        self.planned.remove(&equal);
+        self.rewrite(catalog, &copied, false)
     }
 
     fn rewrite(&self, catalog: &mut Catalog, gone: &Bitmap, app_written: bool) -> Result<()> {

@@ -63,7 +63,13 @@ impl Volume {
         let mut result = data.clone();
         for leg in self.legs() {
             let settled = if data.is_ok() { self.settle(&leg) } else { Ok(()) };
-            result = result.and(settled);
+            // One whose catalog had failed before is told nothing new, and its mirror compares the next time (I8).
+            match settled {
+                Err(error) if !leg.is_logged() => {
+                    log::warn!(target: "splitmirror.volume", "closing {}: {error}", leg.mirror_path().display());
+                }
+                settled => result = result.and(settled),
+            }
         }
         let legs = self.legs();
         *self.close_gate() = Phase::default();

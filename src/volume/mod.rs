@@ -39,6 +39,7 @@ mod source;
 mod split;
 mod stripes;
 mod traffic;
+mod unfinished;
 mod verify;
 mod write;
 
@@ -60,7 +61,7 @@ pub use join::check_identity;
 pub use leg::Leg;
 pub use registry::{Entrance, attach, claim_open, identity_of};
 pub use restore::Pace;
-pub use restoring::{Beginning, Origin, Restoring, length_to_set};
+pub use restoring::{Beginning, Origin, Restoring};
 pub use siblings::Missing;
 pub use side::{Attached, Phase, Running, Side};
 pub use source::Source;

@@ -4,7 +4,7 @@ use std::sync::{Arc, MutexGuard};
 
 use super::{Leg, Side, Volume, unpoisoned};
 use crate::area::Reader;
-use crate::units::Extent;
+use crate::bitmap::Bitmap;
 
 impl Volume {
     /// Held while something begins that must not begin beside a restore, or a restore does.
@@ -34,10 +34,15 @@ impl Volume {
         to.dirty().clear_all();
         to.dirty()
             .make_room(from.dirty().blocks() * from.block_size().bytes() / to.block_size().bytes());
-        for run in from.dirty().runs() {
-            let extent = from.block_size().extent(run, u64::MAX >> 1);
-            let touched = to.block_size().touching(Extent::new(extent.offset, extent.length));
-            to.dirty().set(touched);
+        let mark = |blocks: &Bitmap| {
+            for extent in blocks.extents(from.block_size(), u64::MAX >> 1) {
+                to.dirty().set(to.block_size().touching(extent));
+            }
+        };
+        mark(from.dirty());
+        if let Some(restore) = gate.restore_of(from) {
+            // What the copier has taken out of the marks may not have reached the storage yet.
+            mark(restore.planned());
         }
         to.belief().copy(from.belief());
         to.set_recovered(from.is_recovered());

@@ -59,6 +59,10 @@ impl Steps for Backward<'_> {
         self.restore.give_back(extent, error)
     }
 
+    fn changed(&self, extents: &[Extent]) {
+        self.restore.brought_back(extents);
+    }
+
     fn unsaved(&self, extent: Extent, _error: &Error) {
         for piece in self.volume.stripes.pieces(extent) {
             let _held = self.volume.stripes.lock(piece);

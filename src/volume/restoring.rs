@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::landing::OnDisk;
 use super::write::Change;
 use super::{Source, unpoisoned};
-use crate::area::{Kind, Reader, Writer};
+use crate::area::{Reader, Writer};
 use crate::bitmap::Bitmap;
 use crate::catalog::{Scope, Seal};
 use crate::error::{Error, Result};
@@ -69,6 +69,8 @@ pub struct Restoring {
     resize: Mutex<Option<u64>>,
     pub(super) pending: Bitmap,
     pub(super) planned: Bitmap,
+    /// Of them, what the copier has changed; the others were equal.
+    pub(super) brought: Bitmap,
     app_written: Bitmap,
     pub(super) on_disk: Mutex<OnDisk>,
     /// Written by the application, not yet durable.
@@ -90,6 +92,7 @@ impl Restoring {
             scope: begin.scope,
             resize: Mutex::new(begin.resize),
             landed: Bitmap::new(begin.pending.blocks()),
+            brought: Bitmap::new(begin.pending.blocks()),
             pending: begin.pending,
             planned: begin.planned,
             app_written: begin.app_written,
@@ -136,7 +139,7 @@ impl Restoring {
     /// The source may have grown since the restore was planned; it takes effect now, and no write is under way. Whether
     /// that changes the length that is to be set.
     pub(super) fn settle_length(&self, source: &Source) -> Result<bool> {
-        let resize = length_to_set(source, &self.scope, self.length)?;
+        let resize = source.length_to_set(&self.scope, self.length)?;
         Ok(std::mem::replace(&mut *unpoisoned(&self.resize), resize) != resize)
     }
 
@@ -287,19 +290,4 @@ impl Restoring {
     pub(super) fn is_sealed(&self) -> bool {
         self.seal.is_some()
     }
-}
-
-/// The length that the source has still to get: that of the mirror, or, when only ranges are restored, enough to hold
-/// them.
-pub fn length_to_set(source: &Source, scope: &Scope, length: u64) -> Result<Option<u64>> {
-    if source.reader().kind() == Kind::Device {
-        return Ok(None);
-    }
-    let now = source.reader().length()?;
-    let wanted = match scope {
-        Scope::Whole => length,
-        Scope::Blocks => now,
-        Scope::Ranges(ranges) => ranges.iter().map(|range| range.end()).max().unwrap_or(0).max(now),
-    };
-    Ok((wanted != now).then_some(wanted))
 }

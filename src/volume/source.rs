@@ -4,11 +4,12 @@ use std::path::Path;
 
 use uuid::Uuid;
 
-use crate::area::{Access, Found, Host, Reader, Stamp, Writer};
-use crate::catalog::Epoch;
+use crate::area::{Access, Found, Host, Kind, Reader, Stamp, Writer};
+use crate::catalog::{Epoch, Scope};
 use crate::error::{Error, Result};
 use crate::state::Mode;
 use crate::tracker::{Tag, Tracker};
+use crate::units::Extent;
 
 /// An open source and what watches it.
 #[derive(Debug)]
@@ -93,6 +94,22 @@ impl Source {
             if durable { writer.sync_all() } else { Ok(()) }
         })?;
         Ok(kept)
+    }
+
+    /// The length that a restore has still to give it: that of the mirror, or, when only ranges are restored, enough to
+    /// hold them.
+    pub fn length_to_set(&self, scope: &Scope, length: u64) -> Result<Option<u64>> {
+        if self.reader.kind() == Kind::Device {
+            return Ok(None);
+        }
+        let now = self.reader.length()?;
+        let end = |ranges: &[Extent]| ranges.iter().map(|range| range.end()).max().unwrap_or(0);
+        let wanted = match scope {
+            Scope::Whole => length,
+            Scope::Blocks => now,
+            Scope::Ranges(ranges) => end(ranges).max(now),
+        };
+        Ok((wanted != now).then_some(wanted))
     }
 
     /// Sets the list of its mirrors.
