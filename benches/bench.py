@@ -3,7 +3,7 @@
 All contestants of a row take turns, in an order that is shuffled for each repetition. Every result
 is compared before its figure counts; a wrong one ends the bench with exit code 1. Times never do.
 
-    python benches/bench.py --size 1G --runs 5 --folder /somewhere --json bench.json --rows verify
+    python benches/bench.py --size 1G --sparse 1T --runs 5 --json bench.json --rows verify,writes
 """
 
 from __future__ import annotations
@@ -21,18 +21,21 @@ from pathlib import Path
 from typing import Any
 
 from files import PAGE, WrongResult, available_memory, file_system
+from live import LIVE, run_live
 from measure import floor_bytes
 from output import Line, load, machine, markdown, row_document
 from peers import TOOLS
 from place import Place, Row, sha256
 from rows import ROWS, chosen
 
-UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+# Hot regions must find room in a sixteenth of it.
+SPARSE_MIN = 2 << 30
 
 
 def byte_size(text: str) -> int:
     """Read a size such as 64M."""
-    found = re.fullmatch(r"(\d+)([KMG]?)(?:iB|B)?", text, re.IGNORECASE)
+    found = re.fullmatch(r"(\d+)([KMGT]?)(?:iB|B)?", text, re.IGNORECASE)
     if not found:
         raise argparse.ArgumentTypeError(f"{text!r} is no size such as 64M or 1G")
     size = int(found[1]) * UNITS[found[2].upper()]
@@ -41,10 +44,18 @@ def byte_size(text: str) -> int:
     return size
 
 
+def sparse_size(text: str) -> int:
+    """Read the size of the large sparse source."""
+    size = byte_size(text)
+    if size < SPARSE_MIN:
+        raise argparse.ArgumentTypeError("at least 2G: nothing of it is stored but what is written")
+    return size
+
+
 def row_names(text: str) -> list[str]:
     """Read a list of rows."""
     names = text.split(",")
-    if unknown := set(names) - set(ROWS):
+    if unknown := set(names) - {*ROWS, *LIVE}:
         raise argparse.ArgumentTypeError(f"no such row: {', '.join(sorted(unknown))}")
     return names
 
@@ -53,12 +64,16 @@ def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--size", type=byte_size, default="1G", help="of the files (1G)")
+    parser.add_argument(
+        "--sparse", type=sparse_size, default="1T", help="of the sparse source of live rows (1T)"
+    )
     parser.add_argument("--runs", type=int, default=5, help="repetitions of each row (5)")
     parser.add_argument(
         "--folder", type=Path, default=Path(), help="where the files go for the time"
     )
     parser.add_argument("--json", type=Path, help="where the results go")
-    parser.add_argument("--rows", type=row_names, default=list(ROWS), help=f"of {','.join(ROWS)}")
+    names = [*ROWS, *LIVE]
+    parser.add_argument("--rows", type=row_names, default=names, help=f"of {','.join(names)}")
     parser.add_argument(
         "--seed", type=int, default=1, help="of the changed pages and the order (1)"
     )
@@ -112,6 +127,7 @@ def bench(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "machine": machine(),
         "file_system": file_system(folder),
         "size": options.size,
+        "sparse": options.sparse,
         "runs": options.runs,
         "seed": options.seed,
         "cache": cache_state(options.size),
@@ -123,6 +139,7 @@ def bench(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
             if not TOOLS[name].present
         ],
         "rows": [],
+        "live": [],
     }
     for one in document["missing"]:
         say(f"{one['tool']} is missing, so not compared with: {one['install']}")
@@ -133,6 +150,18 @@ def bench(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         document["rows"].append(row_document(row, run_row(row, options.runs, order)))
     if sha256(place.mirror) != digest:
         raise WrongResult("the mirror is not what it was at the beginning")
+    for name in (name for name in LIVE if name in options.rows):
+        say(f"{name}: {LIVE[name]}")
+        document["live"].append(
+            run_live(
+                name,
+                folder,
+                size=options.size,
+                sparse=options.sparse,
+                runs=options.runs,
+                seed=options.seed,
+            )
+        )
     document["load"]["after"] = load()
     document["peak_floor_bytes"] = floor_bytes()
     return document

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from live import live_table
 from measure import Measured
 from place import Contestant, Row
 
@@ -153,6 +154,7 @@ def markdown(document: dict[str, Any]) -> str:
         f"cores ({where['processor']}), Linux {where['kernel']}; load {busy['before']:.1f} "
         f"before and {busy['after']:.1f} after. {document['cache']}",
         *(row_table(row, document["peak_floor_bytes"]) for row in document["rows"]),
+        *(live_table(row) for row in document["live"]),
     ]
     if document["missing"]:
         absent = [f"`{one['tool']}` ({one['install']})" for one in document["missing"]]

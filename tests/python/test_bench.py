@@ -28,6 +28,15 @@ OURS = {
     "seal": ["seal"],
     "start": ["splitmirror status --json"],
 }
+# Each live row, and the peers that its figures are beside.
+LIVE = {
+    "writes": {"os.pwrite", "2 os.pwrite"},
+    "wide": {"9 os.pwrite", "2 os.pwrite"},
+    "threads": {"1 thread"},
+    "splitting": {"bare, fsync of the 2nd file"},
+    "returning": {"idle"},
+    "footprint": set(),
+}
 TOOLS = sorted(set().union(*PEERS.values()) - {"bare", "python"})
 
 
@@ -37,13 +46,15 @@ def run_bench(folder: Path, *arguments: str | Path) -> subprocess.CompletedProce
         BENCH,
         "--size",
         "8M",
+        "--sparse",
+        "2G",
         "--runs",
         "1",
         "--folder",
         folder,
     ]
     return subprocess.run(
-        [*command, *arguments], capture_output=True, text=True, check=False, timeout=300
+        [*command, *arguments], capture_output=True, text=True, check=False, timeout=600
     )
 
 
@@ -78,6 +89,39 @@ def test_all_rows_are_there(short: tuple[dict[str, Any], str]) -> None:
         for ratios in row["ratios"].values():
             assert {peer.split()[0].rstrip(";") for peer in ratios} == peers_of(row)
         assert row["title"] in tables
+
+
+def test_all_live_rows_are_there(short: tuple[dict[str, Any], str]) -> None:
+    document, tables = short
+    assert document["sparse"] == 2 << 30
+    rows = {row["name"]: row for row in document["live"]}
+    assert list(rows) == list(LIVE)
+    for name, row in rows.items():
+        assert row["title"] in tables
+        assert {one["peer"] for one in row["figures"]} - {None} == LIVE[name]
+        for one in row["figures"]:
+            assert 0 <= one["min"] <= one["median"] <= one["max"]
+            assert f"| {one['name']} |" in tables
+            assert (one["ratio"] is not None) == (one["peer"] is not None)
+            if one["ratio"]:
+                assert len(one["peer_values"]) == len(one["values"])
+                assert 0 < one["ratio"]["low"] <= one["ratio"]["median"] <= one["ratio"]["high"]
+
+
+def test_each_promise_has_a_figure(short: tuple[dict[str, Any], str]) -> None:
+    document, _ = short
+    figures = [one for row in document["live"] for one in row["figures"]]
+    promises = {
+        key: sorted({one[key] for one in figures} - {None})
+        for key in ("at_most", "at_least", "at_most_value")
+    }
+    # Bits of a bitmap: 32 MiB and 3 bits for each of the 32,768 blocks of 64 KiB.
+    memory = 32 + 3 * (2 << 30) / 65536 / 8 / (1 << 20)
+    assert promises == {
+        "at_most": [1.1, 1.25, 1.3, 2.0],
+        "at_least": [0.5, 1.3],
+        "at_most_value": [5.0, memory, 50.0, 200.0, 1000.0],
+    }
 
 
 @pytest.mark.parametrize("tool", TOOLS)
