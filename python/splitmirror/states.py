@@ -39,6 +39,8 @@ class Condition(StrEnum):
     """The mirror or its catalog could not be written and was dropped (SNIA: Broken)."""
     SOURCE_SUSPECT = "source-suspect"
     """Writing or flushing the source failed: what its medium holds is unknown."""
+    SOURCE_RESTORING = "source-restoring"
+    """A restore of the source from another mirror has not ended."""
     SOURCE_REPLACED = "source-replaced"
     """The source is not the one that the mirror was made from."""
     OUTSIDE_WRITES = "outside-writes"

@@ -110,6 +110,10 @@ impl Pair {
             self.leg.belief().lose(Reason::Compare);
         }
         self.leg.forget_seal();
+        if begun.is_ok() {
+            // One that was pending was given up.
+            self.volume.end_restore(&self.leg);
+        }
         begun.map(|()| plan)
     }
 

@@ -104,17 +104,20 @@ impl Pair {
         pending: PendingRecord,
         epoch: Option<u64>,
     ) -> Result<()> {
-        self.leg.catalog().commit_with(
-            &[(MapKind::Restore, &layers), (MapKind::Dirty, &[self.leg.dirty()])],
-            |record| {
-                record.pending = Some(pending);
-                record.restored = None;
-                record.conditions.set(Condition::RestorePending);
-                if let Some(current) = epoch {
-                    record.epoch = Epoch { current, next: None };
-                }
-            },
-        )
+        let dirty = [self.leg.dirty()];
+        let mut maps: Vec<(MapKind, &[&Bitmap])> = vec![(MapKind::Restore, &layers)];
+        if epoch.is_some() || self.leg.mode() == Mode::Shared {
+            // Else the marks on disk, the intent log and the pending set hold all of them together.
+            maps.push((MapKind::Dirty, &dirty));
+        }
+        self.leg.catalog().commit_with(&maps, |record| {
+            record.pending = Some(pending);
+            record.restored = None;
+            record.conditions.set(Condition::RestorePending);
+            if let Some(current) = epoch {
+                record.epoch = Epoch { current, next: None };
+            }
+        })
     }
 
     /// Blocks that were written and not flushed: after a crash nobody could tell what they hold.
@@ -218,6 +221,7 @@ impl Pair {
             if whole {
                 record.conditions.clear(Condition::SourceSuspect);
                 record.conditions.clear(Condition::SourceReplaced);
+                record.conditions.clear(Condition::SourceRestoring);
                 if doubt.is_none() {
                     record.conditions.clear(Condition::OutsideWrites);
                     record.conditions.clear(Condition::TrackerLost);

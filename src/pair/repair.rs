@@ -136,6 +136,7 @@ impl Pair {
         catalog.remove_seal();
         drop(catalog);
         self.leg.forget_seal();
+        self.volume.end_restore(&self.leg);
         Ok(())
     }
 

@@ -76,10 +76,12 @@ impl Pair {
         let frozen = hooks.freeze();
         let point = frozen.and_then(|frozen| {
             let _start = self.start_splitting(if fresh { Verb::Refresh } else { Verb::Split })?;
-            let taken = self
-                .volume
-                .take_point(&self.leg, |taken| self.judge(taken, frozen, options, keeps_mirror))?;
-            Ok((taken, self.promised(&taken, frozen)))
+            // Before the gate is closed: a commit that waits for its storage would keep the writers waiting too.
+            let untouched = self.untouched();
+            let promised = |taken: &Taken| promised(taken, frozen, untouched);
+            let judge = |taken: &Taken| self.judge(taken, promised(taken), options, keeps_mirror);
+            let taken = self.volume.take_point(&self.leg, judge)?;
+            Ok((taken, promised(&taken)))
         });
         // The application goes on whatever came of it; what is still to be made durable does not concern it.
         hooks.thaw();
@@ -87,24 +89,17 @@ impl Pair {
         self.finish_split(options, taken, consistency, begun)
     }
 
-    /// What the point promises, given that the mirror may be older than the source.
-    fn promised(&self, taken: &Taken, frozen: bool) -> Consistency {
-        let catalog = self.leg.catalog();
-        let record = catalog.record();
-        let written = record.open_for_writing;
-        match (taken.doubt, record.established) {
-            (None, _) if frozen => Consistency::Application,
-            (None, _) => taken.consistency,
-            // Nothing reached the mirror since its establish: it is what it was then.
-            (Some(_), Some(established)) if !written => established.consistency,
-            _ => Consistency::Fuzzy,
-        }
+    /// What the last establish promised, when nothing has reached the mirror since.
+    fn untouched(&self) -> Option<Consistency> {
+        let record = self.record();
+        let written = record.open_for_writing || self.volume.has_session();
+        record.established.filter(|_| !written).map(|established| established.consistency)
     }
 
     fn judge(
         &self,
         taken: &Taken,
-        frozen: bool,
+        reached: Consistency,
         options: &SplitOptions,
         keeps_mirror: bool,
     ) -> Result<()> {
@@ -114,7 +109,6 @@ impl Pair {
                 reason: reason.name().to_owned(),
             });
         }
-        let reached = self.promised(taken, frozen);
         match options.require {
             Some(required) if required > reached => Err(Error::Consistency {
                 required: required.name().to_owned(),
@@ -182,5 +176,15 @@ impl Pair {
             log::error!(target: "splitmirror.pair", "the catalog failed too: {second}");
         }
         Error::MirrorFailed { path: self.mirror_path().to_path_buf(), problem: error.to_string() }
+    }
+}
+
+/// What the point promises, given that the mirror may be older than the source, but is what it was when it was
+/// established when nothing has reached it since.
+fn promised(taken: &Taken, frozen: bool, untouched: Option<Consistency>) -> Consistency {
+    match taken.doubt {
+        None if frozen => Consistency::Application,
+        None => taken.consistency,
+        Some(_) => untouched.unwrap_or(Consistency::Fuzzy),
     }
 }

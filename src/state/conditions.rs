@@ -18,6 +18,8 @@ pub enum Condition {
     MirrorFailed,
     /// A write or sync of the source failed: what it holds there is unknown.
     SourceSuspect,
+    /// A restore of the source from another mirror has not ended.
+    SourceRestoring,
     /// The source is not the file that was mirrored.
     SourceReplaced,
     /// Somebody else may have written the source since it was last known to equal the mirror.
@@ -33,6 +35,7 @@ impl Condition {
             Self::MirrorSkewed => "mirror-skewed",
             Self::MirrorFailed => "mirror-failed",
             Self::SourceSuspect => "source-suspect",
+            Self::SourceRestoring => "source-restoring",
             Self::SourceReplaced => "source-replaced",
             Self::OutsideWrites => "outside-writes",
             Self::TrackerLost => "tracker-lost",
@@ -52,6 +55,10 @@ impl Condition {
             }
             Self::SourceSuspect => {
                 "A write or sync of the source failed: restore() it, or verify(from_medium=True) to read it again."
+            }
+            Self::SourceRestoring => {
+                "The source is partly restored from another mirror: open that one and resume_restore(); if it is lost, \
+                 restore() from this one, or establish(accept={'source-restoring'}) takes the source as it is."
             }
             Self::SourceReplaced => {
                 "The file at the source's path is not the one that was mirrored: restore() brings the mirrored \

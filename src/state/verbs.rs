@@ -118,11 +118,12 @@ pub enum Refusal {
 }
 
 /// What a caller may override by naming it in `accept`.
-pub const ACCEPTABLE: [&str; 6] = [
+pub const ACCEPTABLE: [&str; 7] = [
     Condition::RestorePending.name(),
     Condition::MirrorSkewed.name(),
     Condition::SourceSuspect.name(),
     Condition::SourceReplaced.name(),
+    Condition::SourceRestoring.name(),
     "shrunk",
     "unsealed",
 ];
@@ -161,8 +162,12 @@ pub fn check_guards(verb: Verb, now: Situation<'_>, accept: &[String]) -> Result
         refused.push(Condition::RestorePending.name().to_owned());
     }
     if replaces_mirror {
-        let guards =
-            [Condition::RestorePending, Condition::SourceSuspect, Condition::SourceReplaced];
+        let guards = [
+            Condition::RestorePending,
+            Condition::SourceSuspect,
+            Condition::SourceReplaced,
+            Condition::SourceRestoring,
+        ];
         refused.extend(
             guards.into_iter().filter(|guard| has(*guard)).map(|guard| guard.name().to_owned()),
         );

@@ -184,6 +184,13 @@ impl Volume {
     /// From here on writes reach it, or are marked. A session that has begun is one for this mirror too.
     fn enter(&self, leg: &Arc<Leg>, side: Side, restore: Option<Restoring>) -> Result<()> {
         let _turn = unpoisoned(&self.changing);
+        // What was written without this mirror must not be hidden, nor overwritten by going on.
+        let missed = leg.belief().lost() == Some(Reason::MissedEpoch);
+        let restore = restore.filter(|_| !missed);
+        if restore.is_some() {
+            // What they have got is durable before they stand still.
+            self.legs().iter().try_for_each(|leg| self.unfollow(leg, |_| Ok(())).map(drop))?;
+        }
         // Nothing is logged while it is taken in: what is logged already is put into its log.
         let log = self.intent.log();
         if self.has_session() {
@@ -199,9 +206,7 @@ impl Volume {
         let length = gate.source.as_ref().map_or(Ok(0), |source| source.reader().length())?;
         self.unsynced.make_room(self.unit.count(length));
         gate.legs.push(Attached { leg: Arc::clone(leg), side });
-        // What was written without this mirror must not be hidden, nor overwritten by going on.
-        let missed = leg.belief().lost() == Some(Reason::MissedEpoch);
-        if let (Some(restore), None, false) = (restore, &gate.restore, missed) {
+        if let (Some(restore), None) = (restore, &gate.restore) {
             gate.restore = Some(Running { leg: Arc::clone(leg), restore: Arc::new(restore) });
         }
         gate.stand_still_beside_restore();

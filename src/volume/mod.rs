@@ -38,6 +38,7 @@ mod side;
 mod source;
 mod split;
 mod stripes;
+mod takeover;
 mod traffic;
 mod unfinished;
 mod verify;

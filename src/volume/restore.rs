@@ -4,15 +4,15 @@
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use super::{Leg, Phase, Restoring, Running, Source, Volume, unpoisoned};
+use super::{Leg, Phase, Restoring, Running, Side, Source, Volume, unpoisoned};
 use crate::area::Order;
 use crate::bitmap::Bitmap;
-use crate::catalog::MapKind;
+use crate::catalog::{MapKind, Record};
 use crate::engine::{
     BlockCheck, Claim, Control, CopyPlan, CopyStats, PIECE_BYTES, Pool, Steps, Transfer, transfer,
 };
 use crate::error::{Error, Result};
-use crate::state::State;
+use crate::state::{Condition, State};
 use crate::units::Extent;
 
 /// How a restore copies.
@@ -97,6 +97,8 @@ impl Volume {
                 let source = phase.source.clone().ok_or_else(|| self.source_missing())?;
                 Ok((source.reader().length()?, new_length(&source)?))
             })?;
+            // One whose point was just taken is about to be split; one that stands still for another reason is not.
+            let splitting = self.look_at(other, |side| matches!(side, Side::Paused(_)));
             let mut touched = extents.to_vec();
             if let Some(new) = new {
                 touched.push(Extent::between(new.min(length), known.max(length).max(new)));
@@ -109,9 +111,12 @@ impl Volume {
             }
             let committed =
                 other.catalog().commit_with(&[(MapKind::Dirty, &[other.dirty()])], |record| {
+                    record.conditions.set(Condition::SourceRestoring);
                     if let Some(stamp) = stamp {
-                        record.state = State::Unsynchronized;
                         record.mirror.stamp = stamp;
+                    }
+                    if record.state == State::Synchronized && !splitting {
+                        record.state = State::Unsynchronized;
                     }
                 });
             if let Err(error) = committed {
@@ -212,11 +217,33 @@ impl Volume {
         transfer(&job, &steps)
     }
 
-    /// No block is redirected any more.
+    /// No block is redirected any more; the other mirrors are told.
     pub fn end_restore(&self, leg: &Leg) {
         let mut gate = self.close_gate();
         if gate.restore_of(leg).is_some() {
             gate.restore = None;
+        }
+        drop(gate);
+        self.settle_restoring();
+    }
+
+    /// The source is whole again for the mirrors that were told of a restore, unless one is pending.
+    pub(super) fn settle_restoring(&self) {
+        let legs = self.legs();
+        if legs.iter().any(|leg| leg.catalog().record().pending.is_some()) {
+            return;
+        }
+        for leg in legs {
+            let mut catalog = leg.catalog();
+            if !catalog.record().conditions.has(Condition::SourceRestoring) {
+                continue;
+            }
+            let whole = |record: &mut Record| {
+                record.conditions.clear(Condition::SourceRestoring);
+            };
+            if let Err(error) = catalog.commit(whole) {
+                log::info!(target: "splitmirror.volume", "it stays source-restoring: {error}");
+            }
         }
     }
 }

@@ -15,9 +15,8 @@ use std::sync::{Arc, Mutex};
 use uuid::Uuid;
 
 use super::landing::OnDisk;
-use super::write::Change;
 use super::{Source, unpoisoned};
-use crate::area::{Reader, Writer};
+use crate::area::Reader;
 use crate::bitmap::Bitmap;
 use crate::catalog::{Scope, Seal};
 use crate::error::{Error, Result};
@@ -65,7 +64,7 @@ pub struct Restoring {
     seal: Option<Arc<Seal>>,
     pub(super) block_size: BlockSize,
     length: u64,
-    scope: Scope,
+    pub(super) scope: Scope,
     resize: Mutex<Option<u64>>,
     pub(super) pending: Bitmap,
     pub(super) planned: Bitmap,
@@ -181,7 +180,7 @@ impl Restoring {
         late
     }
 
-    fn within_ranges(&self, extents: &[Extent]) -> Vec<Extent> {
+    pub(super) fn within_ranges(&self, extents: &[Extent]) -> Vec<Extent> {
         match &self.scope {
             Scope::Ranges(ranges) => intersected(extents, ranges),
             Scope::Whole | Scope::Blocks => extents.to_vec(),
@@ -218,7 +217,7 @@ impl Restoring {
     }
 
     /// Whole blocks of the mirror, checked.
-    fn checked(&self, whole: Extent) -> Result<Vec<u8>> {
+    pub(super) fn checked(&self, whole: Extent) -> Result<Vec<u8>> {
         let mut bytes = vec![0u8; whole.length as usize];
         self.mirror.read_exact_at(&mut bytes, whole.offset)?;
         let size = self.block_size.bytes();
@@ -231,38 +230,6 @@ impl Restoring {
     pub(super) fn check(&self, block: u64, content: &[u8]) -> Result<()> {
         let seal = self.seal.as_ref();
         seal.map_or(Ok(()), |seal| seal.check(self.mirror.path(), block, content))
-    }
-
-    /// An application's change of a piece; the caller holds its stripe and has marked it dirty.
-    pub(super) fn change(&self, source: &Writer, piece: Extent, change: Change<'_>) -> Result<()> {
-        let touched = self.block_size.touching(piece);
-        for run in self.pending.runs_within(touched) {
-            for block in run.indexes() {
-                self.take_over(source, block, piece)?;
-            }
-        }
-        change.make(source, piece)?;
-        // Blocks beyond the mirror's length were never to be restored; the sets have no room for them.
-        self.app_written.set(touched);
-        self.landed.publish(touched);
-        Ok(())
-    }
-
-    /// A pending block that the application is about to write: what the write leaves is put in place first (R11).
-    fn take_over(&self, source: &Writer, block: u64, piece: Extent) -> Result<()> {
-        let run = BlockRun { first: block, count: 1 };
-        let extent = self.block_size.extent(run, self.length);
-        let left = subtracted(&self.within_ranges(&[extent]), &[piece]);
-        if !left.is_empty() {
-            let content = self.checked(extent)?;
-            for part in left {
-                let start = (part.offset - extent.offset) as usize;
-                let bytes = content.get(start..start + part.length as usize).unwrap_or_default();
-                source.write_at(bytes, part.offset)?;
-            }
-        }
-        self.pending.clear(run);
-        Ok(())
     }
 
     /// Takes what is pending of a piece for the copier, who holds its stripe: the blocks leave the set before they

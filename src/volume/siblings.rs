@@ -51,7 +51,12 @@ impl Volume {
                 }
             }
         }
+        let complete = missing.is_empty();
         *unpoisoned(&self.missing) = missing;
+        if complete {
+            // Whichever of them was being restored from, it has ended.
+            self.settle_restoring();
+        }
         self.know_each_other()
     }
 

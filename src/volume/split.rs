@@ -32,6 +32,8 @@ impl Volume {
         leg: &Leg,
         refuse: impl FnOnce(&Taken) -> Result<()>,
     ) -> Result<Taken> {
+        // What is asked of the catalog is asked before: a commit may keep it for as long as its storage takes.
+        let known = leg.catalog().record().length;
         let begun = Instant::now();
         let mut gate = self.close_gate();
         let source = gate.source.clone().ok_or_else(|| self.source_missing())?;
@@ -51,7 +53,7 @@ impl Volume {
             (None, false) => Consistency::Crash,
             (None, true) => Consistency::Flushed,
         };
-        let length = self.content_length(leg, &mirror.reader())?;
+        let length = length_of(leg, &mirror.reader(), known)?;
         let mut taken = Taken {
             at_ns: self.host.now_ns(),
             length,
@@ -68,13 +70,8 @@ impl Volume {
 
     /// Bytes of the source that a mirror which follows it holds; others may have cut or lengthened the source.
     pub fn content_length(&self, leg: &Leg, mirror: &Reader) -> Result<u64> {
-        match mirror.kind() {
-            Kind::File => mirror.length(),
-            // It may be larger than what it holds.
-            Kind::Device => {
-                Ok(leg.catalog().record().length.max(leg.written_end.load(Ordering::Acquire)))
-            }
-        }
+        let known = leg.catalog().record().length;
+        length_of(leg, mirror, known)
     }
 
     /// Makes the mirror durable, and gives up every writable handle on it: what stays is a reader.
@@ -97,5 +94,13 @@ impl Volume {
         let reader = Arc::into_inner(writer).ok_or(Error::Closed)?.freeze()?;
         gate.put(leg, Side::Frozen(reader.clone()));
         Ok(reader)
+    }
+}
+
+fn length_of(leg: &Leg, mirror: &Reader, known: u64) -> Result<u64> {
+    match mirror.kind() {
+        Kind::File => mirror.length(),
+        // It may be larger than what it holds.
+        Kind::Device => Ok(known.max(leg.written_end.load(Ordering::Acquire))),
     }
 }

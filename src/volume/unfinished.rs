@@ -50,8 +50,8 @@ impl Phase {
             let end = pending.last().map_or(0, |extent| extent.end());
             other.leg.dirty().make_room(size.count(end));
             pending.iter().for_each(|extent| other.leg.dirty().set(size.touching(*extent)));
-            if let (Side::Synchronized(mirror), false) = (&other.side, pending.is_empty()) {
-                other.side = Side::Paused(Arc::clone(mirror));
+            if matches!(other.side, Side::Synchronized(_)) && !pending.is_empty() {
+                other.side = Side::Absent;
             }
         }
     }

@@ -37,7 +37,7 @@ type Lost = Vec<(Arc<Leg>, Error)>;
 
 impl Change<'_> {
     /// The part of it that belongs to `part` of `whole`.
-    fn part(self, whole: Extent, part: Extent) -> Self {
+    pub(super) fn part(self, whole: Extent, part: Extent) -> Self {
         match self {
             Self::Write(bytes) => {
                 let start = (part.offset - whole.offset) as usize;
