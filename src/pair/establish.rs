@@ -150,10 +150,10 @@ impl Pair {
             if plan.reason == Reason::First && mirror.reader().kind() == Kind::File {
                 mirror.set_length(0)?;
             }
-            mirror.set_length(length)?;
             Ok(mirror)
         };
-        self.volume.begin_synchronizing(&self.leg, length, open)
+        let planned = plan.target_length.unwrap_or(length);
+        self.volume.begin_synchronizing(&self.leg, planned, length, open)
     }
 
     fn copy_forward(

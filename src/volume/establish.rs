@@ -54,18 +54,26 @@ impl Volume {
 
     /// From here on writes are forwarded to what of the mirror is not marked dirty. A mirror that follows already
     /// stays the one that it is; else `open` gives it, after its point was given up. What was marked up to here is on
-    /// disk when this returns: only the copier takes marks away then.
+    /// disk when this returns: only the copier takes marks away then. `planned`: the source's length when the plan was
+    /// made. What the source has grown by since is marked where it was written; in between are zeros, so an old tail
+    /// of the mirror must not show there.
     pub fn begin_synchronizing(
         &self,
         leg: &Leg,
+        planned: u64,
         length: u64,
         open: impl FnOnce() -> Result<Writer>,
     ) -> Result<Arc<Writer>> {
-        let held = self.look_at(leg, |side| side.writer().cloned());
+        let (held, follows) =
+            self.look_at(leg, |side| (side.writer().cloned(), side.followed().is_some()));
         let mirror = match held {
             Some(mirror) => mirror,
             None => Arc::new(open()?),
         };
+        if !follows {
+            mirror.set_length(mirror.reader().length()?.min(planned))?;
+            mirror.set_length(length)?;
+        }
         {
             let mut gate = self.close_gate();
             leg.dirty().make_room(leg.block_size().count(length));
