@@ -1,5 +1,6 @@
 //! A split waits for the writes that are under way: two threads, one held in the middle of a write.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -66,4 +67,37 @@ fn and_the_rule_that_it_waits_is_needed() {
     let found = split_during_a_write(Some(Order::DrainBeforeSplit));
     println!("DrainBeforeSplit left out: {found:?}");
     assert!(found.is_err(), "DrainBeforeSplit can be left out unnoticed");
+}
+
+/// While a split syncs, whatever it is, the gate is open: another thread's write into a region that is logged already
+/// ends before the sync does.
+#[test]
+fn a_split_syncs_nothing_while_the_gate_is_closed() {
+    let mut story = Story::new(Mode::Exclusive, 8, None, seed());
+    story.create().unwrap();
+    story.establish().unwrap();
+    story.write_at(0, &[1; 100]).unwrap();
+    let pair = story.shared_pair().unwrap();
+    let (syncs, stuck) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (writing, seen, held) = (Arc::clone(&pair), Arc::clone(&syncs), Arc::clone(&stuck));
+    story.host.on_change(move |change| {
+        if !change.is_sync() {
+            return;
+        }
+        seen.fetch_add(1, Ordering::Relaxed);
+        let (ended, has_ended) = channel();
+        let writing = Arc::clone(&writing);
+        std::thread::spawn(move || {
+            let written = writing.volume().and_then(|volume| volume.write(&[2; 50], 20));
+            let _ = ended.send(written.is_ok());
+        });
+        // A write that the gate keeps waiting never ends, for this sync is waiting for it.
+        if has_ended.recv_timeout(Duration::from_secs(10)) != Ok(true) {
+            held.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    pair.split(&SplitOptions::default()).unwrap();
+    story.host.forget_hook();
+    assert!(syncs.load(Ordering::Relaxed) >= 2, "the mirror and the record are synced");
+    assert_eq!(stuck.load(Ordering::Relaxed), 0, "a write waited for a sync");
 }
