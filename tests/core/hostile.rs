@@ -1,0 +1,85 @@
+//! What a hostile reading found: each of these lost or hid something once.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use splitmirror::area::Host;
+use splitmirror::engine::Cancel;
+use splitmirror::engine::Control;
+use splitmirror::pair::{
+    CreateOptions, EstablishOptions, OpenOptions, Pair, RestoreOptions, ResumeOptions, SplitOptions,
+};
+use splitmirror::sim::{Calls, Change, Failure, Random, SimHost};
+use splitmirror::state::Mode;
+use splitmirror::units::BlockSize;
+use splitmirror::volume::Settings;
+
+use crate::campaign::seed;
+use crate::model::{catalog, mirror, source};
+use crate::story::{BLOCK, SETTINGS, control};
+
+const LONG: Duration = Duration::from_secs(60);
+
+fn create(host: &SimHost, mirror: &Path, settings: Settings) -> Arc<Pair> {
+    let shared: Arc<dyn Host> = Arc::new(host.clone());
+    let options = CreateOptions {
+        mode: Mode::Exclusive,
+        block_size: BlockSize::new(BLOCK as u64).unwrap(),
+        settings,
+        ..CreateOptions::default()
+    };
+    Arc::new(Pair::create(shared, &source(), mirror, options).unwrap())
+}
+
+fn open(host: &SimHost, mirror: &Path) -> Arc<Pair> {
+    let shared: Arc<dyn Host> = Arc::new(host.clone());
+    let options = OpenOptions { settings: SETTINGS, ..OpenOptions::default() };
+    Arc::new(Pair::open(shared, mirror, options).unwrap())
+}
+
+/// A split pair of a source of so many blocks, of which these were written since.
+fn split_and_written(settings: Settings, blocks: usize, written: &[usize]) -> (SimHost, Arc<Pair>) {
+    let host = SimHost::new();
+    host.put(&source(), &vec![1; blocks * BLOCK]);
+    host.settle();
+    let pair = create(&host, &mirror(), settings);
+    pair.establish(&EstablishOptions::default(), &control()).unwrap();
+    pair.split(&SplitOptions::default()).unwrap();
+    for block in written {
+        pair.volume().unwrap().write(&[2; BLOCK], (block * BLOCK) as u64).unwrap();
+    }
+    pair.volume().unwrap().flush().unwrap();
+    (host, pair)
+}
+
+fn cancelled() -> Control {
+    let cancel = Cancel::default();
+    cancel.cancel();
+    Control::new(vec![cancel])
+}
+
+#[test]
+fn i5_no_restore_copies_after_a_close_that_waited_for_its_beginning() {
+    let (host, pair) = split_and_written(SETTINGS, 64, &[2, 5, 8, 11]);
+    let (begun, closing) = (Arc::new(AtomicBool::new(false)), AtomicBool::new(false));
+    let seen = Arc::clone(&begun);
+    host.on_change(move |_| {
+        // The first thing that the restore does: the other thread comes to close now, and waits for its turn.
+        if !closing.swap(true, Ordering::SeqCst) {
+            seen.store(true, Ordering::SeqCst);
+            std::thread::sleep(Duration::from_millis(300));
+        }
+    });
+    let other = Arc::clone(&pair);
+    let closer = std::thread::spawn(move || {
+        while !begun.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        other.close().unwrap();
+    });
+    let job = pair.start_restore(&RestoreOptions::default(), 1).unwrap();
+    closer.join().unwrap();
+    assert!(!job.is_running(), "it copies on after close()");
+}
