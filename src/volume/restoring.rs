@@ -233,12 +233,17 @@ impl Restoring {
     /// An application's change of a piece; the caller holds its stripe and has marked it dirty.
     pub(super) fn change(&self, source: &Writer, piece: Extent, change: Change<'_>) -> Result<()> {
         let touched = self.block_size.touching(piece);
-        for run in self.pending.runs_within(touched) {
-            for block in run.indexes() {
-                self.take_over(source, block, piece)?;
-            }
+        let pending = self.pending.runs_within(touched);
+        let made = pending
+            .iter()
+            .flat_map(|run| run.indexes())
+            .try_for_each(|block| self.take_over(source, block, piece))
+            .and_then(|()| change.make(source, piece));
+        if let Err(error) = made {
+            // What they hold is not the mirror's content, and not the application's: still to be restored.
+            pending.into_iter().for_each(|run| self.pending.set(run));
+            return Err(error);
         }
-        change.make(source, piece)?;
         // Blocks beyond the mirror's length were never to be restored; the sets have no room for them.
         self.app_written.set(touched);
         self.landed.publish(touched);

@@ -83,3 +83,21 @@ fn i5_no_restore_copies_after_a_close_that_waited_for_its_beginning() {
     closer.join().unwrap();
     assert!(!job.is_running(), "it copies on after close()");
 }
+
+#[test]
+fn r4_a_write_that_fails_leaves_its_block_to_be_restored() {
+    let (host, pair) = split_and_written(SETTINGS, 12, &[2, 5]);
+    assert!(pair.restore(&RestoreOptions::default(), &cancelled()).is_err());
+    let volume = pair.volume().unwrap();
+    let failure =
+        |errno| Failure { path: source(), calls: Calls::Changes, nth: 1, errno, for_ever: false };
+    host.fail(failure(libc::ENOSPC));
+    volume.write(&[9; BLOCK], 5 * BLOCK as u64).unwrap_err();
+    host.clear_failures();
+    let mut bytes = vec![0; BLOCK];
+    volume.read(&mut bytes, 5 * BLOCK as u64).unwrap();
+    assert!(bytes.iter().all(|byte| *byte == 1), "old bytes are served: {}", bytes[0]);
+    let receipt = pair.resume_restore(&ResumeOptions::default(), &control()).unwrap();
+    assert!(receipt.complete);
+    assert!(host.same_bytes(&source(), &mirror()));
+}
