@@ -36,6 +36,8 @@ pub fn check_identity(host: &dyn Host, found: &Found, record: &Record) -> Result
 impl Volume {
     /// Takes a mirror in. Neither source nor mirror is written.
     pub(super) fn join(&self, mut catalog: Catalog, mirror_path: PathBuf) -> Result<Arc<Leg>> {
+        // No session begins between the look at the source's epoch and the instant from which on writes reach it.
+        let _turn = unpoisoned(&self.changing);
         self.share_identity(&mut catalog)?;
         let source = self.look(|phase| phase.source.clone());
         let record = catalog.record().clone();
@@ -54,6 +56,10 @@ impl Volume {
         }
         let side = self.open_side(&leg, &record)?;
         let restore = load_restore(&leg, &side)?;
+        if let Some(restore) = &restore {
+            // The copier takes marks away before it copies, and the marks may have been saved then.
+            leg.dirty().add(restore.pending());
+        }
         if lost {
             // Nothing is recorded before all that could be refused was looked at.
             leg.catalog().commit(|record| {
@@ -176,9 +182,9 @@ impl Volume {
         }
     }
 
-    /// From here on writes reach it, or are marked. A session that has begun is one for this mirror too.
+    /// From here on writes reach it, or are marked. A session that has begun is one for this mirror too. `changing` is
+    /// held.
     fn enter(&self, leg: &Arc<Leg>, side: Side, restore: Option<Restoring>) -> Result<()> {
-        let _turn = unpoisoned(&self.changing);
         // Nothing is logged while it is taken in: what is logged already is put into its log.
         let log = self.intent.log();
         if self.has_session() {

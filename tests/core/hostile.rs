@@ -101,3 +101,34 @@ fn r4_a_write_that_fails_leaves_its_block_to_be_restored() {
     assert!(receipt.complete);
     assert!(host.same_bytes(&source(), &mirror()));
 }
+
+#[test]
+fn i2_what_is_still_to_be_restored_is_marked_after_a_crash_although_the_marks_were_saved() {
+    // Two stripes: the copier is in the first one while the application writes in the second.
+    let settings = Settings { batch_bytes: 1 << 30, ..SETTINGS };
+    let (host, pair) = split_and_written(settings, 512, &[0, 2, 4, 6]);
+    let (inode, busy) = (host.inode(&source()), AtomicBool::new(false));
+    let (inner, machine) = (Arc::clone(&pair), host.clone());
+    let killed: Arc<std::sync::Mutex<Option<SimHost>>> = Arc::default();
+    let found = Arc::clone(&killed);
+    host.on_change(move |change| {
+        let copies = matches!(change, Change::Write { offset, .. } if *offset < 1 << 20);
+        if !copies || change.inode() != inode || busy.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        for region in 0..20 {
+            let offset = (1 << 20) + region * 2 * BLOCK as u64;
+            inner.volume().unwrap().write(&[3; 10], offset).unwrap();
+        }
+        *found.lock().unwrap() = Some(machine.kill(machine.log_len()));
+    });
+    let job = pair.start_restore(&RestoreOptions::default(), 0).unwrap();
+    job.wait(LONG).unwrap().unwrap();
+    host.forget_hook();
+    let host = killed.lock().unwrap().take().expect("it was killed while copying");
+    let pair = open(&host, &mirror());
+    let options = RestoreOptions { restart: true, ..RestoreOptions::default() };
+    let receipt = pair.restore(&options, &control()).unwrap();
+    assert!(receipt.complete);
+    assert!(host.same_bytes(&source(), &mirror()), "a block was not restored, and nobody knows");
+}
