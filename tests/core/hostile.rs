@@ -132,3 +132,58 @@ fn i2_what_is_still_to_be_restored_is_marked_after_a_crash_although_the_marks_we
     assert!(receipt.complete);
     assert!(host.same_bytes(&source(), &mirror()), "a block was not restored, and nobody knows");
 }
+
+#[test]
+fn i6_a_session_that_one_mirror_heard_of_and_another_did_not_is_no_session_of_both() {
+    let (a, b): (PathBuf, PathBuf) = ("/data/mirror-a".into(), "/data/mirror-b".into());
+    let host = SimHost::new();
+    host.put(&source(), &vec![1; 12 * BLOCK]);
+    host.settle();
+    let one = create(&host, &a, SETTINGS);
+    let two = create(&host, &b, SETTINGS);
+    for pair in [&one, &two] {
+        pair.establish(&EstablishOptions::default(), &control()).unwrap();
+    }
+    one.close().unwrap();
+    two.close().unwrap();
+    host.settle();
+    let mut met = 0;
+    // Killed anywhere in the beginning of a session.
+    let pair = open(&host, &b);
+    let from = host.log_len();
+    pair.volume().unwrap().write(&[5; 10], 0).unwrap();
+    for position in from..host.log_len() {
+        let host = host.kill(position);
+        // Now the second mirror's disk is away, and the first one goes on without it.
+        host.fail(Failure {
+            path: b.clone(),
+            calls: Calls::Any,
+            nth: 1,
+            errno: libc::EIO,
+            for_ever: true,
+        });
+        host.fail(Failure {
+            path: "/data/mirror-b.splitmirror".into(),
+            calls: Calls::Any,
+            nth: 1,
+            errno: libc::EIO,
+            for_ever: true,
+        });
+        let pair = open(&host, &a);
+        assert_eq!(pair.volume().unwrap().missing_siblings().len(), 1);
+        pair.volume().unwrap().write(&[7; 10], 5 * BLOCK as u64).unwrap();
+        pair.close().unwrap();
+        host.clear_failures();
+        let pair = open(&host, &b);
+        met += 1;
+        if pair.split(&SplitOptions::default()).is_ok() {
+            assert!(
+                host.same_bytes(&source(), &b),
+                "killed at {position} ({}): a mirror that missed a session is taken for the source",
+                host.describe(position)
+            );
+        }
+        drop(pair);
+    }
+    assert!(met > 3);
+}
