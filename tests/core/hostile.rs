@@ -187,3 +187,28 @@ fn i6_a_session_that_one_mirror_heard_of_and_another_did_not_is_no_session_of_bo
     }
     assert!(met > 3);
 }
+
+#[test]
+fn i2_a_region_that_could_not_be_logged_is_logged_by_the_next_write() {
+    let (host, pair) = split_and_written(SETTINGS, 64, &[2]);
+    host.settle();
+    assert!(pair.restore(&RestoreOptions::default(), &cancelled()).is_err());
+    let volume = pair.volume().unwrap();
+    let intents = catalog().join("intents");
+    host.fail(Failure {
+        path: intents,
+        calls: Calls::Syncs,
+        nth: 1,
+        errno: libc::EIO,
+        for_ever: false,
+    });
+    volume.write(&[9; BLOCK], 40 * BLOCK as u64).unwrap_err();
+    assert!(host.clear_failures(), "the log was not written");
+    volume.write(&[9; BLOCK], 40 * BLOCK as u64).unwrap();
+    volume.flush().unwrap();
+    let host = host.crash(host.log_len(), &mut Random::new(seed()));
+    let pair = open(&host, &mirror());
+    pair.resume_restore(&ResumeOptions::default(), &control()).unwrap();
+    pair.restore(&RestoreOptions::default(), &control()).unwrap();
+    assert!(host.same_bytes(&source(), &mirror()), "a write is forgotten");
+}
