@@ -212,3 +212,18 @@ fn i2_a_region_that_could_not_be_logged_is_logged_by_the_next_write() {
     pair.restore(&RestoreOptions::default(), &control()).unwrap();
     assert!(host.same_bytes(&source(), &mirror()), "a write is forgotten");
 }
+
+#[test]
+fn r4_a_restore_that_was_given_up_for_an_establish_redirects_nobody() {
+    let (_host, pair) = split_and_written(SETTINGS, 12, &[2, 5]);
+    pair.seal(&[], &control()).unwrap();
+    assert!(pair.restore(&RestoreOptions::default(), &cancelled()).is_err());
+    let accept = vec!["restore-pending".to_owned()];
+    pair.establish(&EstablishOptions { accept, ..EstablishOptions::default() }, &control())
+        .unwrap();
+    let volume = pair.volume().unwrap();
+    let mut bytes = vec![0; BLOCK];
+    volume.read(&mut bytes, 5 * BLOCK as u64).unwrap();
+    assert!(bytes.iter().all(|byte| *byte == 2));
+    assert!(volume.look(|phase| phase.restore.is_none()));
+}
