@@ -33,7 +33,7 @@ impl Volume {
         let mut gate = self.close_gate();
         to.dirty().clear_all();
         to.dirty()
-            .make_room(from.dirty().blocks() * from.block_size().bytes() / to.block_size().bytes());
+            .make_room(to.block_size().count(from.dirty().blocks() * from.block_size().bytes()));
         for run in from.dirty().runs() {
             let extent = from.block_size().extent(run, u64::MAX >> 1);
             let touched = to.block_size().touching(Extent::new(extent.offset, extent.length));

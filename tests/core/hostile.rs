@@ -227,3 +227,41 @@ fn r4_a_restore_that_was_given_up_for_an_establish_redirects_nobody() {
     assert!(bytes.iter().all(|byte| *byte == 2));
     assert!(volume.look(|phase| phase.restore.is_none()));
 }
+
+#[test]
+fn r13_a_mirror_of_larger_blocks_is_repaired_with_every_mark_of_the_other() {
+    let (small, large): (PathBuf, PathBuf) = ("/data/small".into(), "/data/large".into());
+    let host = SimHost::new();
+    host.put(&source(), &vec![1; 15 * BLOCK]);
+    let shared: Arc<dyn Host> = Arc::new(host.clone());
+    let options = |blocks: usize| CreateOptions {
+        mode: Mode::Exclusive,
+        block_size: BlockSize::new((blocks * BLOCK) as u64).unwrap(),
+        settings: Settings { region_bytes: 16 * BLOCK as u64, ..SETTINGS },
+        ..CreateOptions::default()
+    };
+    let pair = Pair::create(Arc::clone(&shared), &source(), &large, options(16)).unwrap();
+    pair.establish(&EstablishOptions::default(), &control()).unwrap();
+    pair.split(&SplitOptions::default()).unwrap();
+    let good = Pair::create(shared, &source(), &small, options(1)).unwrap();
+    good.establish(&EstablishOptions::default(), &control()).unwrap();
+    good.close().unwrap();
+    pair.close().unwrap();
+    // Its disk is away while the source grows into its next block.
+    for path in [large.clone(), "/data/large.splitmirror".into()] {
+        host.fail(Failure { path, calls: Calls::Any, nth: 1, errno: libc::EIO, for_ever: true });
+    }
+    let good = open(&host, &small);
+    let volume = good.volume().unwrap();
+    assert_eq!(volume.missing_siblings().len(), 1);
+    volume.write(&[2; 2 * BLOCK], 15 * BLOCK as u64).unwrap();
+    good.split(&SplitOptions::default()).unwrap();
+    volume.write(&[3; 10], 16 * BLOCK as u64).unwrap();
+    volume.flush().unwrap();
+    host.clear_failures();
+    let pair = open(&host, &large);
+    pair.repair(&small, &[], &control()).unwrap();
+    let receipt = pair.restore(&RestoreOptions::default(), &control()).unwrap();
+    assert_eq!((receipt.complete, receipt.copy.reason), (true, "bitmap"));
+    assert!(host.same_bytes(&source(), &large), "a mark of the other mirror was lost");
+}
