@@ -1,7 +1,7 @@
 //! A restore: the instant in which it takes effect, and its copier, mirror to source, under the locks that writers
 //! take too.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::{Leg, Phase, Restoring, Running, Side, Source, Volume, unpoisoned};
@@ -88,7 +88,7 @@ impl Volume {
     ) -> Result<()> {
         for other in self.legs().iter().filter(|other| !other.is(leg)) {
             let (size, known) = (other.block_size(), other.catalog().record().length);
-            let _handles = other.use_handles();
+            let handles = other.use_handles();
             // Its own lengthening ends here: what the source grows by from now on is marked by who writes it.
             let (followed, length, new) = {
                 let mut gate = self.close_gate();
@@ -103,6 +103,7 @@ impl Volume {
             if let Some(mirror) = followed {
                 self.sync_left(other, &mirror);
             }
+            drop(handles);
             let mut touched = extents.to_vec();
             if let Some(new) = new {
                 touched.push(Extent::between(new.min(length), known.max(length).max(new)));
@@ -129,6 +130,8 @@ impl Volume {
 
     /// Blocks that were written and not flushed: nobody knows what of them a power cut would leave.
     pub fn unsynced_blocks(&self, leg: &Leg, blocks: u64) -> Bitmap {
+        // What a sync that is under way has taken is not durable yet.
+        drop(self.syncing.write().unwrap_or_else(PoisonError::into_inner));
         let unsynced = self.unsynced.extents(self.unit, u64::MAX >> 1);
         Bitmap::touching(&unsynced, leg.block_size(), blocks)
     }
