@@ -12,9 +12,15 @@ impl Pair {
         if std::process::id() != self.process {
             return Ok(());
         }
-        // A restore in the background pauses, durably: what is pending stays pending.
-        self.pause_restore();
-        let _turn = self.verbs.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _turn = loop {
+            // A restore in the background pauses, durably: what is pending stays pending.
+            self.pause_restore();
+            let turn = self.verbs.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            // Another one may have been begun while this waited for its turn.
+            if self.restore_job().is_none() {
+                break turn;
+            }
+        };
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }

@@ -110,11 +110,10 @@ impl Pair {
             self.leg.belief().lose(Reason::Compare);
         }
         self.leg.forget_seal();
-        if begun.is_ok() {
-            // One that was pending was given up.
-            self.volume.end_restore(&self.leg);
-        }
-        begun.map(|()| plan)
+        begun?;
+        // A restore that was given up redirects nobody any more: the mirror is no point from here on.
+        self.volume.end_restore(&self.leg);
+        Ok(plan)
     }
 
     /// The mirror is no copy of any instant from here on. `epoch`: all that the source's sessions wrote up to it is

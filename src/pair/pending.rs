@@ -84,15 +84,7 @@ impl Pair {
         let restore = Arc::new(Restoring::new(begin));
         if self.volume.begin_restore(&self.leg, Arc::clone(source), &restore)? {
             // Something was written in between. It is durable as pending too before the caller is told.
-            let layers = [restore.pending(), restore.planned(), restore.app_written()];
-            let mut catalog = self.leg.catalog();
-            // Under the catalog's lock: a write may be setting the length.
-            let resize = restore.resize();
-            catalog.commit_with(&[(MapKind::Restore, &layers)], |record| {
-                if let Some(pending) = record.pending.as_mut() {
-                    pending.resize = resize;
-                }
-            })?;
+            restore.commit_begun(&mut self.leg.catalog())?;
         }
         let plan = CopyPlan { extents: restore.pending_extents(), ..plan };
         Ok((restore, plan))
@@ -168,10 +160,11 @@ impl Pair {
             }
             Ok(stats) => stats,
         };
+        // First this: a block that the application writes from now on may not be in the sync.
+        let complete = restore.pending().is_empty();
         if self.host().keeps(Order::SourceSyncedBeforeRestored) {
             self.volume.sync_source(true)?;
         }
-        let complete = restore.pending().is_empty();
         let provenance = Provenance::of(restore, self.leg.block_size());
         self.commit_restored(source, restore, complete)?;
         let unrestored = restore.take_unrestored();

@@ -136,6 +136,7 @@ impl Pair {
         catalog.remove_seal();
         drop(catalog);
         self.leg.forget_seal();
+        // A restore that was given up redirects nobody any more.
         self.volume.end_restore(&self.leg);
         Ok(())
     }

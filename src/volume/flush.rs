@@ -1,6 +1,6 @@
 //! Flush: what was written before is on stable storage when it returns.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use super::{Leg, Running, Source, Volume};
 use crate::area::Writer;
@@ -73,12 +73,13 @@ impl Volume {
     /// flush fails.
     pub(super) fn sync_file(&self, source: &Source, all: bool, silent: bool) -> Result<()> {
         let writer = source.writer()?;
-        let unsynced = self.unsynced.take();
-        let synced = if all { writer.sync_all() } else { writer.sync() };
-        synced.map_err(|error| {
-            self.unsynced.add(&unsynced);
-            self.source_sync_failed(error, silent)
-        })
+        let synced = {
+            let _syncing = self.syncing.read().unwrap_or_else(PoisonError::into_inner);
+            let unsynced = self.unsynced.take();
+            let synced = if all { writer.sync_all() } else { writer.sync() };
+            synced.inspect_err(|_| self.unsynced.add(&unsynced))
+        };
+        synced.map_err(|error| self.source_sync_failed(error, silent))
     }
 
     /// As [`Volume::flush`] for the source alone, by a verb.

@@ -237,8 +237,11 @@ impl Volume {
             let pages = log.place(&fresh, IntentLog::SLOTS_PER_PAGE);
             let failures = self.write_pages(&pages, log, true);
             if !failures.is_empty() {
-                // On disk where it did not fail, and not active.
-                log.leaving.extend(regions);
+                // Not active. What was logged before stays; the rest is named where it did not fail until its page is
+                // written again, and is logged anew by whoever asks for it.
+                let fresh: BTreeSet<u64> = fresh.into_iter().collect();
+                log.remove(&fresh);
+                log.leaving.extend(regions.difference(&fresh));
                 return failures;
             }
         }

@@ -36,6 +36,8 @@ pub fn check_identity(host: &dyn Host, found: &Found, record: &Record) -> Result
 impl Volume {
     /// Takes a mirror in. Neither source nor mirror is written.
     pub(super) fn join(&self, mut catalog: Catalog, mirror_path: PathBuf) -> Result<Arc<Leg>> {
+        // No session begins between the look at the source's epoch and the instant from which on writes reach it.
+        let _turn = unpoisoned(&self.changing);
         self.share_identity(&mut catalog)?;
         let source = self.look(|phase| phase.source.clone());
         let record = catalog.record().clone();
@@ -55,7 +57,7 @@ impl Volume {
         let side = self.open_side(&leg, &record)?;
         let restore = load_restore(&leg, &side)?;
         if let Some(restore) = &restore {
-            // The marks on disk may be of a moment in which the copier had just taken some away.
+            // The copier takes marks away before it copies, and the marks may have been saved then.
             leg.dirty().make_room(restore.pending().blocks());
             leg.dirty().add(restore.pending());
         }
@@ -181,9 +183,9 @@ impl Volume {
         }
     }
 
-    /// From here on writes reach it, or are marked. A session that has begun is one for this mirror too.
+    /// From here on writes reach it, or are marked. A session that has begun is one for this mirror too. `changing` is
+    /// held.
     fn enter(&self, leg: &Arc<Leg>, side: Side, restore: Option<Restoring>) -> Result<()> {
-        let _turn = unpoisoned(&self.changing);
         // What was written without this mirror must not be hidden, nor overwritten by going on.
         let missed = leg.belief().lost() == Some(Reason::MissedEpoch);
         let restore = restore.filter(|_| !missed);

@@ -46,6 +46,20 @@ impl Restoring {
         self.rewrite(catalog, &copied, false)
     }
 
+    /// What became pending in the instant in which the restore took effect, and the length that is then to be set. What
+    /// the application has written since is not durable: it stays pending on disk.
+    pub fn commit_begun(&self, catalog: &mut Catalog) -> Result<()> {
+        let on_disk = unpoisoned(&self.on_disk);
+        // Under the catalog's lock: a write may be setting the length.
+        let resize = self.resize();
+        let layers = [&on_disk.pending, &self.planned, &on_disk.app_written];
+        catalog.commit_with(&[(MapKind::Restore, &layers)], |record| {
+            if let Some(pending) = record.pending.as_mut() {
+                pending.resize = resize;
+            }
+        })
+    }
+
     fn rewrite(&self, catalog: &mut Catalog, gone: &Bitmap, app_written: bool) -> Result<()> {
         let on_disk = unpoisoned(&self.on_disk);
         // It may have ended since, and another may have begun.

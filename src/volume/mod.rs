@@ -46,7 +46,7 @@ mod write;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
 use crossbeam_utils::sync::{ShardedLock, ShardedLockReadGuard, ShardedLockWriteGuard};
 
@@ -118,6 +118,8 @@ pub struct Volume {
     unit: BlockSize,
     /// What was written and not put on stable storage yet, in the source.
     unsynced: Bitmap,
+    /// Held, shared, by a sync of the source, which has taken what was not on stable storage and does not know yet.
+    syncing: RwLock<()>,
     /// The intent is durable: this session may write.
     session: AtomicBool,
     /// A sync of the source failed outside a flush; the next one reports it.
@@ -169,6 +171,7 @@ impl Volume {
             evictor: Evictor::default(),
             unit,
             unsynced: Bitmap::default(),
+            syncing: RwLock::new(()),
             session: AtomicBool::new(false),
             sync_lost: AtomicBool::new(false),
             growing: Mutex::new(()),

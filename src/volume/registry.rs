@@ -85,7 +85,7 @@ pub fn attach(
     };
     let leg = volume.join(catalog, mirror_path)?;
     leg.claim();
-    volume.open_siblings()?;
+    volume.open_siblings();
     Ok(Entrance { volume, leg })
 }
 

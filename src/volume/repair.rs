@@ -33,7 +33,7 @@ impl Volume {
         let mut gate = self.close_gate();
         to.dirty().clear_all();
         to.dirty()
-            .make_room(from.dirty().blocks() * from.block_size().bytes() / to.block_size().bytes());
+            .make_room(to.block_size().count(from.dirty().blocks() * from.block_size().bytes()));
         let mark = |blocks: &Bitmap| {
             for extent in blocks.extents(from.block_size(), u64::MAX >> 1) {
                 to.dirty().set(to.block_size().touching(extent));

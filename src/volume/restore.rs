@@ -1,7 +1,7 @@
 //! A restore: the instant in which it takes effect, and its copier, mirror to source, under the locks that writers
 //! take too.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::{Leg, Phase, Restoring, Running, Side, Source, Volume, unpoisoned};
@@ -128,6 +128,8 @@ impl Volume {
 
     /// Blocks that were written and not flushed: nobody knows what of them a power cut would leave.
     pub fn unsynced_blocks(&self, leg: &Leg, blocks: u64) -> Bitmap {
+        // What a sync that is under way has taken is not durable yet.
+        drop(self.syncing.write().unwrap_or_else(PoisonError::into_inner));
         let unsynced = self.unsynced.extents(self.unit, u64::MAX >> 1);
         Bitmap::touching(&unsynced, leg.block_size(), blocks)
     }

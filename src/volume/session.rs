@@ -16,6 +16,10 @@ use crate::catalog::{Epoch, MapKind};
 use crate::error::{Error, Result};
 use crate::tracker::Tag;
 
+/// How far an epoch may be from the one before: two that begin at the same one hardly ever meet, and the numbers stay
+/// exact where numbers are floating-point.
+const LEAP_MAX: u64 = (1 << 24) - 1;
+
 impl Leg {
     /// Records the epoch that comes next, and when `opening` that the source may be written from now on.
     fn announce(&self, source: &Source, next: u64, opening: Option<u64>) -> Result<()> {
@@ -87,7 +91,10 @@ impl Volume {
             return Ok(());
         };
         let after = |leg: &Arc<Leg>| source.epoch_after(volume, leg.catalog().record().epoch);
-        let mut next = legs.iter().map(after).max().unwrap_or(1);
+        // Not simply the next number: a mirror that is not here may have heard of that one in a session that was killed
+        // as it began, and would take this one, which it misses, for its own.
+        let leap = uuid::Uuid::new_v4().as_u64_pair().0 & LEAP_MAX;
+        let mut next = legs.iter().map(after).max().unwrap_or(1) + leap;
         if self.host.keeps(Order::IntentBeforeWrite) {
             // Whoever cannot be told may know the epoch all the same, half written: the others get another one.
             while !self.announce(&source, &legs, next, opening)? {

@@ -33,7 +33,7 @@ fn sibling_of(record: &Record, folder: &Path) -> Sibling {
 
 impl Volume {
     /// Opens the mirrors of this source that are known of and not open yet.
-    pub(super) fn open_siblings(&self) -> Result<()> {
+    pub(super) fn open_siblings(&self) {
         let mut missing = Vec::new();
         for sibling in self.known_siblings() {
             match self.open_sibling(&sibling) {
@@ -57,7 +57,10 @@ impl Volume {
             // Whichever of them was being restored from, it has ended.
             self.settle_restoring();
         }
-        self.know_each_other()
+        if let Err(error) = self.know_each_other() {
+            // They meet again: the source and the other catalogs know of them.
+            log::warn!(target: "splitmirror.volume", "a catalog does not know its siblings: {error}");
+        }
     }
 
     /// Where everything goes through the volume, there is one volume: a sibling that another process has open means that
@@ -68,7 +71,7 @@ impl Volume {
             return Ok(());
         }
         let _open = super::registry::open_volumes();
-        self.open_siblings()?;
+        self.open_siblings();
         for missing in self.missing_siblings().into_iter().filter(|missing| missing.in_use) {
             let folder = missing.sibling.catalog.0;
             if let Some(pid) = Catalog::owner(&**self.host(), &folder) {
@@ -143,15 +146,16 @@ impl Volume {
     /// Records in each catalog which others there are.
     pub(super) fn know_each_other(&self) -> Result<()> {
         let all = self.all_siblings();
+        let mut result = Ok(());
         for leg in self.legs() {
             let others: Vec<Sibling> =
                 all.iter().filter(|other| other.pair_id != leg.pair_id()).cloned().collect();
             let mut catalog = leg.catalog();
             if catalog.record().siblings != others {
-                catalog.commit(|record| record.siblings = others)?;
+                result = result.and(catalog.commit(|record| record.siblings = others));
             }
         }
-        Ok(())
+        result
     }
 
     /// Gives the source the list of its mirrors, for a pair that will be made while none of these is open.

@@ -12,20 +12,31 @@ impl Restoring {
     /// An application's change of a piece; the caller holds its stripe and has marked it dirty.
     pub(super) fn change(&self, source: &Writer, piece: Extent, change: Change<'_>) -> Result<()> {
         let touched = self.block_size.touching(piece);
-        let mut rest = vec![piece];
-        for run in self.pending.runs_within(touched) {
-            for block in run.indexes() {
-                let made = self.take_over(source, block, piece, change)?;
-                rest = subtracted(&rest, made.as_slice());
-            }
-        }
-        for part in rest {
-            change.part(piece, part).make(source, part)?;
+        let pending = self.pending.runs_within(touched);
+        if let Err(error) = self.change_taking_over(source, &pending, piece, change) {
+            // What they hold is not the mirror's content, and not the application's: still to be restored.
+            pending.into_iter().for_each(|run| self.pending.set(run));
+            return Err(error);
         }
         // Blocks beyond the mirror's length were never to be restored; the sets have no room for them.
         self.app_written().set(touched);
         self.landed.publish(touched);
         Ok(())
+    }
+
+    fn change_taking_over(
+        &self,
+        source: &Writer,
+        pending: &[BlockRun],
+        piece: Extent,
+        change: Change<'_>,
+    ) -> Result<()> {
+        let mut rest = vec![piece];
+        for block in pending.iter().flat_map(|run| run.indexes()) {
+            let made = self.take_over(source, block, piece, change)?;
+            rest = subtracted(&rest, made.as_slice());
+        }
+        rest.into_iter().try_for_each(|part| change.part(piece, part).make(source, part))
     }
 
     /// A pending block that the application is about to write: what the write leaves is put in place first (R11). The part

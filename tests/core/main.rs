@@ -13,6 +13,7 @@ mod catalog;
 mod crash;
 mod drain;
 mod errors;
+mod hostile;
 mod intents;
 mod intents_damage;
 mod maps;
