@@ -328,7 +328,8 @@ pub(crate) fn covered(image: &SimHost, mode: Mode, pair: &Pair) -> Verdict {
     Err(format!("blocks {missed:?} differ and are not in the plan '{}' (I2)", plan.reason))
 }
 
-/// What the catalog says may differ: the marks, and the regions of the intent log. `None` when one is damaged.
+/// What the catalog says may differ: the marks, the regions of the intent log, and what is still to be restored. `None`
+/// when one is damaged.
 pub(crate) fn named(image: &SimHost, folder: &Path) -> Result<Option<Vec<Extent>>, String> {
     let said = |error: Error| format!("the catalog: {error}");
     let host: Arc<dyn Host> = Arc::new(image.clone());
@@ -336,8 +337,15 @@ pub(crate) fn named(image: &SimHost, folder: &Path) -> Result<Option<Vec<Extent>
     let record = opened.record().clone();
     let marks = opened.load_map(MapKind::Dirty).map_err(said)?;
     let logged = opened.intents().load(record.intents).map_err(said)?;
-    let (Some(marks), Some(logged)) = (marks, logged) else { return Ok(None) };
-    let marks = marks.iter().flat_map(|marks| marks.extents(record.block_size, u64::MAX >> 1));
+    let pending = match record.pending {
+        Some(_) => opened.load_map(MapKind::Restore).map_err(said)?,
+        None => Some(Vec::new()),
+    };
+    let (Some(marks), Some(logged), Some(pending)) = (marks, logged, pending) else {
+        return Ok(None);
+    };
+    let marks = marks.iter().chain(pending.first());
+    let marks = marks.flat_map(|marks| marks.extents(record.block_size, u64::MAX >> 1));
     let region = |region: &u64| Extent::new(region * logged.region_bytes, logged.region_bytes);
     let logged = logged.regions.iter().map(region);
     Ok(Some(splitmirror::units::merged(marks.chain(logged).collect())))

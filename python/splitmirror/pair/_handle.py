@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import threading
 import weakref
 from collections.abc import Callable
 from typing import Self, TypeVar
@@ -12,8 +13,8 @@ from splitmirror import _core
 from splitmirror._document import Document
 from splitmirror._logging import drain
 from splitmirror._types import AnyPath, Progress
-from splitmirror.errors import SplitMirrorError
-from splitmirror.hooks import HookRun, Hooks
+from splitmirror.errors import HookError, SplitMirrorError
+from splitmirror.hooks import After, Before, HookRun, Hooks
 from splitmirror.pair._exit import close_at_exit
 from splitmirror.reports import Status
 from splitmirror.states import State
@@ -27,11 +28,14 @@ class PairHandle:
     def __init__(self, core: _core.Pair) -> None:
         self._core = core
         self._busy: list[object] = []
+        self._hooked: set[int] = set()
         self._files: weakref.WeakSet[io.RawIOBase] = weakref.WeakSet()
         close_at_exit(self)
 
     def _report(self, kind: type[ReportT], verb: Callable[[], str]) -> ReportT:
         """Run a verb and read its report; a Ctrl-C leaves with a note on what it left."""
+        if kind is not Status:
+            self._not_in_a_hook()
         # A list, because append and pop are atomic; verbs of other threads are in it too.
         self._busy.append(kind)
         try:
@@ -45,7 +49,18 @@ class PairHandle:
 
     def _hook_run(self, hooks: Hooks | None, label: str | None) -> _VerbHooks:
         """One use of hooks, round one verb."""
-        return _VerbHooks(hooks, self._core.source_path, self._core.mirror_path, label)
+        source, mirror = self._core.source_path, self._core.mirror_path
+        return _VerbHooks(hooks, source, mirror, label, self._hooked)
+
+    def _not_in_a_hook(self) -> None:
+        """Refuse a verb that a hook of another verb of this pair calls: each would wait."""
+        if threading.get_ident() in self._hooked:
+            raise HookError(
+                "a hook cannot call a verb of the pair whose verb it is a hook of: that one waits "
+                "for the hook; reading, writing, flush() and status() are possible",
+                hook="",
+                detail="",
+            )
 
     def _standing(self) -> str:
         advice: tuple[str, ...] = ()
@@ -59,12 +74,28 @@ class PairHandle:
 class _VerbHooks(HookRun):
     """The hooks of one verb, as the core calls them; what was begun is ended, come what may."""
 
-    def __init__(self, hooks: Hooks | None, source: AnyPath, mirror: AnyPath, label: str | None):
+    def __init__(
+        self,
+        hooks: Hooks | None,
+        source: AnyPath,
+        mirror: AnyPath,
+        label: str | None,
+        inside: set[int],
+    ) -> None:
         super().__init__(hooks, source=source, mirror=mirror, label=label)
+        self._inside = inside
         given = Hooks() if hooks is None else hooks
         round_split = given.freeze is not None or given.thaw is not None
         self.freeze = (lambda: self.before("freeze")) if round_split else None
         self.thaw = (lambda: self.after("thaw")) if round_split else None
+
+    def _run(self, name: Before | After) -> None:
+        # The verb has its turn until it ends, and it waits for the hook.
+        self._inside.add(threading.get_ident())
+        try:
+            super()._run(name)
+        finally:
+            self._inside.discard(threading.get_ident())
 
     def __enter__(self) -> Self:
         return self

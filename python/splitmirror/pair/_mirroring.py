@@ -70,6 +70,7 @@ class Mirroring(PairHandle):
         Raises:
             AreaIOError: one of the sides cannot be read.
         """
+        self._not_in_a_hook()
         return Plan(self._core.plan_establish(force=force))
 
     def split(

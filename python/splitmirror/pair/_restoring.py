@@ -129,6 +129,7 @@ class Restoring(PairHandle):
             SourceMountedError, SidecarError, MirrorSkewedError, StalePlanError, RangeError: as
                 restore().
         """
+        self._not_in_a_hook()
         rate = 0 if throttle is None else max(1, int(throttle))
         if resume and (plan is not None or full or ranges is not None or restart):
             raise ArgumentError(
@@ -250,4 +251,5 @@ class Restoring(PairHandle):
             StateError: the pair is not split.
             RangeError: a range does not lie in the mirror.
         """
+        self._not_in_a_hook()
         return Plan(self._core.plan_restore(full=full, ranges=byte_ranges(ranges)))

@@ -152,6 +152,7 @@ class MirrorPair(Mirroring, Restoring, Checking, Access):
         Raises:
             AreaIOError: the source could not be flushed; the pair is closed all the same.
         """
+        self._not_in_a_hook()
         try:
             self._core.close()
         finally:
