@@ -64,7 +64,8 @@ class Hooks:
     A callable takes no arguments and runs on the thread that called the verb, so it may use what
     belongs to that thread, such as an sqlite3 connection. Of the pair it may read, write, flush
     and ask for the status, but call no verb: that raises HookError, for the verb waits for it.
-    It succeeds by returning in time, and fails by raising. It cannot be interrupted: at the time-out nothing happens, but one that
+    It succeeds by returning in time, and fails by raising. It cannot be interrupted: at the
+    time-out nothing happens, but one that
     took longer has failed.
 
     Attributes:
