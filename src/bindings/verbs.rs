@@ -34,7 +34,6 @@ impl Pair {
 
     /// Make the mirror a point-in-time copy.
     #[pyo3(signature = (*, label=None, as_of_last_establish=false, require=None, freeze=None, thaw=None))]
-    #[expect(clippy::too_many_arguments, reason = "they are the keywords of the Python signature")]
     fn split(
         &self,
         py: Python<'_>,
