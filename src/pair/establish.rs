@@ -50,8 +50,9 @@ impl Pair {
         control: &Control,
     ) -> Result<EstablishReport> {
         let begun = Instant::now();
-        self.check_guards(verb, &options.accept)?;
+        // First whether a restore is under way, which sets a guard as it begins and takes it away as it ends.
         let start = self.start_copying(verb)?;
+        self.check_guards(verb, &options.accept)?;
         let source = self.volume.source()?;
         self.volume.take_identity(&source)?;
         let plan = match &options.plan {

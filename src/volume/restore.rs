@@ -221,12 +221,12 @@ impl Volume {
 
     /// No block is redirected any more; the other mirrors are told.
     pub fn end_restore(&self, leg: &Leg) {
+        // First what they say, then what is so: in between they are refused as beside a restore.
+        self.settle_restoring();
         let mut gate = self.close_gate();
         if gate.restore_of(leg).is_some() {
             gate.restore = None;
         }
-        drop(gate);
-        self.settle_restoring();
     }
 
     /// The source is whole again for the mirrors that were told of a restore, unless one is pending.
