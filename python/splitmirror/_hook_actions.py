@@ -132,39 +132,49 @@ def run_command(words: tuple[str, ...], environment: Mapping[bytes, bytes], dead
 
     Whatever is raised meanwhile, such as a KeyboardInterrupt, kills it too.
     """
-    try:
-        # CPython uses vfork for this. A fork would share the descriptor of an open source, after
-        # which its tracker believes nothing; a preexec_fn would bring the fork about.
-        process = subprocess.Popen(
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            bufsize=0,
-            env=environment,
-            start_new_session=True,
-        )
-    except (OSError, ValueError) as error:
-        return f"it could not be run: {error}"
-    assert process.stdout is not None
+    process: subprocess.Popen[bytes] | None = None
     output = bytearray()
-    with process.stdout as pipe:
-        try:
-            how = _watch(process.pid, pipe, output, deadline)
-            if how is None:
-                how = "it did not end in time and was killed"
-                if not _killed(process):
-                    how = "it did not end in time and could not be killed"
-                _collect(pipe, output)
-        except BaseException:
+    try:
+        # An interrupt while it is being started must find it here, to be killed.
+        with interrupts_held_back():
+            # CPython uses vfork for this. A fork would share the descriptor of an open source,
+            # after which its tracker believes nothing; a preexec_fn would bring the fork about.
+            process = subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                bufsize=0,
+                env=environment,
+                start_new_session=True,
+            )
+        how = _attend(process, output, deadline)
+    except BaseException as error:
+        if process is not None:
             _killed(process)
             raise
+        if isinstance(error, (OSError, ValueError)):
+            return f"it could not be run: {error}"
+        raise
     # Ended, or killed: this reaps it, or leaves it to subprocess to do so later.
     process.poll()
     if not how:
         return ""
     text = output.decode("utf-8", "backslashreplace").strip()
     return f"{how}; its last output: {text}" if text else f"{how}; it wrote nothing"
+
+
+def _attend(process: subprocess.Popen[bytes], output: bytearray, deadline: float) -> str:
+    """Wait for a command until the deadline and kill it then; how it failed, empty if not."""
+    assert process.stdout is not None
+    with process.stdout as pipe:
+        how = _watch(process.pid, pipe, output, deadline)
+        if how is None:
+            how = "it did not end in time and was killed"
+            if not _killed(process):
+                how = "it did not end in time and could not be killed"
+            _collect(pipe, output)
+    return how
 
 
 def _watch(pid: int, pipe: IO[bytes], output: bytearray, deadline: float) -> str | None:
