@@ -13,6 +13,9 @@ use crate::error::{Error, Result};
 use crate::state::{Consistency, Mode};
 use crate::units::BlockSize;
 
+/// Any iterable of Python's, where one was given.
+pub(super) type Iterable<'py> = Option<Bound<'py, PyAny>>;
+
 /// A path given as str, bytes or os.PathLike.
 pub(crate) struct PathArgument(pub(super) PathBuf);
 

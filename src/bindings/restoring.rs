@@ -2,17 +2,13 @@
 
 use pyo3::prelude::*;
 
-use super::arguments::{PathArgument, names, ranges};
+use super::arguments::{Iterable, PathArgument, names, ranges};
 use super::functions::json;
 use super::job::RestoreJob;
 use super::pair::Pair;
-use super::run::run;
-use super::tokens::{CancelToken, Plan};
+use super::run::{Callback, Token, run};
+use super::tokens::Plan;
 use crate::pair::{RestoreOptions, ResumeOptions};
-
-type Callback = Option<Py<PyAny>>;
-type Token = Option<Py<CancelToken>>;
-type Iterable<'py> = Option<Bound<'py, PyAny>>;
 
 #[pymethods]
 impl Pair {

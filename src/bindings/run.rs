@@ -16,6 +16,11 @@ use crate::engine::{Cancel, Control};
 use crate::error::{Error, Result};
 use crate::pair::SplitHooks;
 
+/// A callable of Python's, where one was given.
+pub(super) type Callback = Option<Py<PyAny>>;
+/// What cancels, where that was given.
+pub(super) type Token = Option<Py<CancelToken>>;
+
 const TICK: Duration = Duration::from_millis(100);
 /// The first look comes sooner: most verbs are over by then, and the others show that they have begun.
 const FIRST_TICK: Duration = Duration::from_millis(20);
@@ -51,8 +56,8 @@ impl Caller {
 /// Freeze and thaw, as callables of Python.
 pub(super) struct Hooks<'a> {
     pub(super) caller: &'a Caller,
-    pub(super) freeze: Option<Py<PyAny>>,
-    pub(super) thaw: Option<Py<PyAny>>,
+    pub(super) freeze: Callback,
+    pub(super) thaw: Callback,
 }
 
 impl SplitHooks for Hooks<'_> {
@@ -70,8 +75,8 @@ impl SplitHooks for Hooks<'_> {
 /// Runs `work` and returns its result, or what a signal handler or the callback raised meanwhile.
 pub(super) fn run<T: Send>(
     py: Python<'_>,
-    progress: Option<Py<PyAny>>,
-    cancel: Option<Py<CancelToken>>,
+    progress: Callback,
+    cancel: Token,
     work: impl FnOnce(&Control) -> Result<T> + Send,
 ) -> PyResult<T> {
     run_calling(py, progress, cancel, |control, _| work(control))
@@ -80,8 +85,8 @@ pub(super) fn run<T: Send>(
 /// As [`run`], with work that has callables called.
 pub(super) fn run_calling<T: Send>(
     py: Python<'_>,
-    progress: Option<Py<PyAny>>,
-    cancel: Option<Py<CancelToken>>,
+    progress: Callback,
+    cancel: Token,
     work: impl FnOnce(&Control, &Caller) -> Result<T> + Send,
 ) -> PyResult<T> {
     let own = Cancel::default();

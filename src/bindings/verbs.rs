@@ -2,17 +2,13 @@
 
 use pyo3::prelude::*;
 
-use super::arguments::{PathArgument, consistency, names, ranges};
+use super::arguments::{Iterable, PathArgument, consistency, names, ranges};
 use super::functions::json;
 use super::pair::Pair;
-use super::run::{Caller, Hooks, run, run_calling};
-use super::tokens::{CancelToken, Plan};
+use super::run::{Callback, Caller, Hooks, Token, run, run_calling};
+use super::tokens::Plan;
 use crate::engine::Control;
 use crate::pair::{EstablishOptions, RefreshOptions, SplitHooks, SplitOptions};
-
-type Callback = Option<Py<PyAny>>;
-type Token = Option<Py<CancelToken>>;
-type Iterable<'py> = Option<Bound<'py, PyAny>>;
 
 #[pymethods]
 impl Pair {

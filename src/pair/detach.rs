@@ -6,7 +6,7 @@ use super::Pair;
 use super::report::{DetachReport, SCHEMA};
 use crate::catalog::Catalog;
 use crate::error::{Result, shown};
-use crate::state::Verb;
+use crate::state::{Condition, Reason, Verb};
 use crate::tracker::{SourceSeen, Tag};
 
 impl Pair {
@@ -14,11 +14,14 @@ impl Pair {
     pub fn detach(&self) -> Result<DetachReport> {
         let _entered = self.enter(Verb::Detach, "idle", false)?;
         self.check_guards(Verb::Detach, &[])?;
+        // Nothing is copied from it, and nothing that would be begins, until it has gone.
+        let start = self.start_copying(Verb::Detach)?;
         self.check_no_views()?;
         if self.volume.has_session() {
             self.volume.flush()?;
         }
         self.volume.sync_mirror(&self.leg)?;
+        self.disown_marks()?;
         let record = self.record();
         let last = self.volume.legs().len() == 1 && self.volume.missing_siblings().is_empty();
         if last {
@@ -37,11 +40,25 @@ impl Pair {
         // First nothing is written any more, then the catalog goes.
         self.volume.release(&self.leg);
         Catalog::erase(&mut self.leg.catalog())?;
+        drop(start);
         self.closed.store(true, Ordering::Release);
         let forgotten = self.volume.forget();
         self.volume.leave(&self.leg)?;
         forgotten?;
         Ok(report)
+    }
+
+    /// From its release on no write is marked for this mirror: a catalog that then cannot be erased must not be believed.
+    /// One that has been given up says so already.
+    fn disown_marks(&self) -> Result<()> {
+        if !self.leg.is_logged() {
+            return Ok(());
+        }
+        self.leg.catalog().commit(|record| {
+            record.conditions.set(Condition::TrackerLost);
+        })?;
+        self.leg.belief().lose(Reason::Compare);
+        Ok(())
     }
 
     /// The tag goes with the last pair, if that gave it or knew all the others, unless another one that it does not know

@@ -16,6 +16,7 @@ use crate::catalog::{Epoch, Established, MapKind};
 use crate::engine::{Control, CopyPlan, CopyStats};
 use crate::error::{Error, Result};
 use crate::state::{Condition, Conditions, Consistency, Method, Mode, Reason, State, Verb};
+use crate::units::OFFSET_MAX;
 use crate::volume::Source;
 
 /// How to establish.
@@ -165,7 +166,7 @@ impl Pair {
         let mut stats = self.volume.synchronize(&self.leg, mirror, plan, control)?;
         // Marks of writers that came while a block was under way, or beyond the planned end.
         while !stats.cancelled && !self.leg.dirty().is_empty() {
-            let extents = self.leg.dirty().extents(self.leg.block_size(), u64::MAX >> 1);
+            let extents = self.leg.dirty().extents(self.leg.block_size(), OFFSET_MAX);
             let rest = CopyPlan { method: Method::Copy, extents, ..plan.clone() };
             let more = self.volume.synchronize(&self.leg, mirror, &rest, control)?;
             stats = CopyStats { cancelled: more.cancelled, ..stats };

@@ -29,7 +29,7 @@ impl Steps for Forward<'_> {
     }
 
     fn failed(&self, extent: Extent, error: Error) -> Result<()> {
-        self.leg.dirty().set(self.leg.block_size().touching(extent));
+        self.leg.mark(extent);
         Err(error)
     }
 

@@ -61,14 +61,14 @@ impl Volume {
         if !leg.is_logged() {
             return Ok(());
         }
-        log::error!(target: "splitmirror.volume", "the catalog of {} failed: {error}", leg.mirror_path().display());
-        self.give_up(leg);
+        self.give_up(leg, &error);
         let _turn = super::unpoisoned(&self.changing);
         self.raise_epoch(false)
     }
 
     /// Nothing more is written to this mirror or its catalog; this process knows it, and the epoch will tell others.
-    pub(super) fn give_up(&self, leg: &Leg) {
+    pub(super) fn give_up(&self, leg: &Leg, error: &Error) {
+        log::error!(target: "splitmirror.volume", "the catalog of {} failed, tracking is given up: {error}", leg.mirror_path().display());
         leg.set_logged(false);
         self.close_gate().put_absent_if_written(leg);
         leg.belief().lose(Reason::MissedEpoch);
@@ -83,11 +83,7 @@ impl Volume {
     /// All that the log names may differ in this mirror.
     pub(super) fn mark_logged(&self, leg: &Leg) {
         let regions: Vec<u64> = self.intent.log().pages.concat();
-        let bytes = self.intent.region_bytes();
-        for region in regions {
-            let extent = Extent::new(region * bytes, bytes);
-            leg.dirty().set(leg.block_size().touching(extent));
-        }
+        leg.mark_regions(&regions, self.intent.region_bytes());
     }
 
     /// A write of the source failed. Where the storage only has no room for it, the sides are made equal again and

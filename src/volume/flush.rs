@@ -1,6 +1,6 @@
 //! Flush: what was written before is on stable storage when it returns.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, TryLockError};
 
 use super::{Leg, Running, Source, Volume};
 use crate::area::Writer;
@@ -87,9 +87,17 @@ impl Volume {
         self.sync_file(&*self.source()?, all, true)
     }
 
-    /// Whether everything that was written through this volume has been flushed.
+    /// Whether everything that was written through this volume has been flushed. Never waits: what a sync that is under
+    /// way has taken is not durable yet, so then the answer is no.
     pub fn is_flushed(&self) -> bool {
-        self.unsynced.is_empty()
+        let idle = match self.syncing.try_write() {
+            Ok(idle) => idle,
+            Err(TryLockError::Poisoned(idle)) => idle.into_inner(),
+            Err(TryLockError::WouldBlock) => return false,
+        };
+        let flushed = self.unsynced.is_empty();
+        drop(idle);
+        flushed
     }
 
     /// The mirror of a leg on stable storage, while it is written.

@@ -11,7 +11,6 @@ use crate::catalog::{Catalog, MapKind, Record};
 use crate::error::{Error, Result};
 use crate::state::{Condition, Mode, Reason, State};
 use crate::tracker::{SourceSeen, Tag, closed};
-use crate::units::Extent;
 
 /// That a file is the mirror that a record describes, and not a copy of it.
 pub fn check_identity(host: &dyn Host, found: &Found, record: &Record) -> Result<()> {
@@ -144,12 +143,7 @@ impl Volume {
             match leg.intents().load(record.intents)? {
                 Some(logged) => {
                     leg.dirty().make_room(leg.block_size().count(source.length()?));
-                    for region in logged.regions {
-                        let offset = region.saturating_mul(logged.region_bytes);
-                        let touched =
-                            leg.block_size().touching(Extent::new(offset, logged.region_bytes));
-                        leg.dirty().set(touched);
-                    }
+                    leg.mark_regions(&logged.regions, logged.region_bytes);
                     leg.set_recovered(true);
                 }
                 None => leg.belief().lose(Reason::UncleanClose),

@@ -12,7 +12,7 @@ use crate::catalog::{Catalog, IntentLog, MapKind, Seal};
 use crate::error::Result;
 use crate::state::{Mode, Reason};
 use crate::tracker::{Belief, Tracker};
-use crate::units::BlockSize;
+use crate::units::{BlockSize, Extent};
 
 /// One mirror, as the volume sees it.
 #[derive(Debug)]
@@ -127,6 +127,18 @@ impl Leg {
     /// Blocks in which source and mirror may differ, as far as this volume knows.
     pub fn dirty(&self) -> &Bitmap {
         &self.dirty
+    }
+
+    /// Source and mirror may differ in these bytes.
+    pub(super) fn mark(&self, extent: Extent) {
+        self.dirty.set(self.block_size.touching(extent));
+    }
+
+    /// Source and mirror may differ in these regions of an intent log.
+    pub(super) fn mark_regions(&self, regions: &[u64], region_bytes: u64) {
+        for region in regions {
+            self.mark(Extent::new(region.saturating_mul(region_bytes), region_bytes));
+        }
     }
 
     /// Whether the marks are believed.

@@ -5,6 +5,7 @@ use std::sync::{Arc, MutexGuard};
 use super::{Leg, Side, Volume, unpoisoned};
 use crate::area::Reader;
 use crate::bitmap::Bitmap;
+use crate::units::OFFSET_MAX;
 
 impl Volume {
     /// Held while something begins that must not begin beside a restore, or a restore does.
@@ -35,8 +36,8 @@ impl Volume {
         to.dirty()
             .make_room(to.block_size().count(from.dirty().blocks() * from.block_size().bytes()));
         let mark = |blocks: &Bitmap| {
-            for extent in blocks.extents(from.block_size(), u64::MAX >> 1) {
-                to.dirty().set(to.block_size().touching(extent));
+            for extent in blocks.extents(from.block_size(), OFFSET_MAX) {
+                to.mark(extent);
             }
         };
         mark(from.dirty());

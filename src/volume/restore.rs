@@ -13,7 +13,7 @@ use crate::engine::{
 };
 use crate::error::{Error, Result};
 use crate::state::{Condition, State};
-use crate::units::Extent;
+use crate::units::{Extent, OFFSET_MAX};
 
 /// How a restore copies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl Steps for Backward<'_> {
     }
 
     fn failed(&self, extent: Extent, error: Error) -> Result<()> {
-        self.leg.dirty().set(self.leg.block_size().touching(extent));
+        self.leg.mark(extent);
         self.restore.give_back(extent, error)
     }
 
@@ -66,7 +66,7 @@ impl Steps for Backward<'_> {
     fn unsaved(&self, extent: Extent, _error: &Error) {
         for piece in self.volume.stripes.pieces(extent) {
             let _held = self.volume.stripes.lock(piece);
-            self.leg.dirty().set(self.leg.block_size().touching(piece));
+            self.leg.mark(piece);
             self.restore.unsaved(piece);
         }
     }
@@ -105,7 +105,7 @@ impl Volume {
             }
             let end = touched.iter().map(|extent| extent.end()).max().unwrap_or(0);
             other.dirty().make_room(size.count(end));
-            touched.iter().for_each(|extent| other.dirty().set(size.touching(*extent)));
+            touched.iter().for_each(|extent| other.mark(*extent));
             if !self.host.keeps(Order::OthersMarkedBeforeRestore) {
                 continue;
             }
@@ -130,7 +130,7 @@ impl Volume {
     pub fn unsynced_blocks(&self, leg: &Leg, blocks: u64) -> Bitmap {
         // What a sync that is under way has taken is not durable yet.
         drop(self.syncing.write().unwrap_or_else(PoisonError::into_inner));
-        let unsynced = self.unsynced.extents(self.unit, u64::MAX >> 1);
+        let unsynced = self.unsynced.extents(self.unit, OFFSET_MAX);
         Bitmap::touching(&unsynced, leg.block_size(), blocks)
     }
 
@@ -147,9 +147,9 @@ impl Volume {
         let grown = restore.settle_length(&source)?;
         let late = restore.extend(leg.dirty());
         for run in &late {
-            let extent = leg.block_size().extent(*run, u64::MAX >> 1);
+            let extent = leg.block_size().extent(*run, OFFSET_MAX);
             for other in gate.legs.iter().map(|other| &other.leg).filter(|other| !other.is(leg)) {
-                other.dirty().set(other.block_size().touching(extent));
+                other.mark(extent);
             }
         }
         gate.source = Some(source);

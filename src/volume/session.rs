@@ -13,7 +13,7 @@ use super::intent::{Log, takes_intents};
 use super::{Leg, Source, Volume, unpoisoned};
 use crate::area::Order;
 use crate::catalog::{Epoch, MapKind};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::tracker::Tag;
 
 /// How far an epoch may be from the one before: two that begin at the same one hardly ever meet, and the numbers stay
@@ -124,7 +124,7 @@ impl Volume {
                 if self.look(|phase| phase.restore_of(leg).is_some()) {
                     return Err(error);
                 }
-                self.fence(leg, &error);
+                self.give_up(leg, &error);
                 all = false;
             }
         }
@@ -191,11 +191,5 @@ impl Volume {
     fn set_tag(&self, source: &Source, volume: uuid::Uuid, epoch: u64) -> Result<()> {
         let durable = self.host.keeps(Order::TagSyncedBeforeWrite);
         source.set_tag(Tag::Source { volume, epoch }, durable).map(drop)
-    }
-
-    /// What `catalog_failed` does while the epoch is being raised anyway.
-    fn fence(&self, leg: &Arc<Leg>, error: &Error) {
-        log::error!(target: "splitmirror.volume", "the catalog of {} failed, tracking is given up: {error}", leg.mirror_path().display());
-        self.give_up(leg);
     }
 }

@@ -49,7 +49,7 @@ impl Phase {
             let size = other.leg.block_size();
             let end = pending.last().map_or(0, |extent| extent.end());
             other.leg.dirty().make_room(size.count(end));
-            pending.iter().for_each(|extent| other.leg.dirty().set(size.touching(*extent)));
+            pending.iter().for_each(|extent| other.leg.mark(*extent));
             if matches!(other.side, Side::Synchronized(_)) && !pending.is_empty() {
                 other.side = Side::Absent;
             }

@@ -18,7 +18,7 @@ pub(super) enum Change<'a> {
 }
 
 /// What has to be done before a change can enter the gate.
-enum Missing {
+enum Need {
     Session,
     Resize,
     Intent,
@@ -78,9 +78,9 @@ impl Volume {
     fn change_part(&self, change: Change<'_>, extent: Extent) -> Result<()> {
         let (made, lost) = loop {
             let gate = self.gate();
-            if let Some(missing) = self.missing(&gate, extent) {
+            if let Some(need) = self.need(&gate, extent) {
                 drop(gate);
-                self.provide(&missing, extent)?;
+                self.provide(&need, extent)?;
                 continue;
             }
             let mut lost = Lost::new();
@@ -103,22 +103,22 @@ impl Volume {
         }
     }
 
-    fn missing(&self, phase: &Phase, extent: Extent) -> Option<Missing> {
+    fn need(&self, phase: &Phase, extent: Extent) -> Option<Need> {
         let resize = || phase.restore.as_ref().and_then(|running| running.restore.resize());
         if !self.has_session() {
-            Some(Missing::Session)
+            Some(Need::Session)
         } else if resize().is_some() {
-            Some(Missing::Resize)
+            Some(Need::Resize)
         } else {
-            (!self.intent.is_active(extent)).then_some(Missing::Intent)
+            (!self.intent.is_active(extent)).then_some(Need::Intent)
         }
     }
 
-    fn provide(&self, missing: &Missing, extent: Extent) -> Result<()> {
-        match missing {
-            Missing::Session => self.begin_session(),
-            Missing::Resize => self.apply_resize(),
-            Missing::Intent => self.log_intent(extent),
+    fn provide(&self, need: &Need, extent: Extent) -> Result<()> {
+        match need {
+            Need::Session => self.begin_session(),
+            Need::Resize => self.apply_resize(),
+            Need::Intent => self.log_intent(extent),
         }
     }
 
@@ -211,7 +211,7 @@ impl Volume {
             if let (Some(mirror), false) = (side.followed(), gap.is_empty())
                 && let Err(error) = mirror.discard(gap)
             {
-                leg.dirty().set(leg.block_size().touching(gap));
+                leg.mark(gap);
                 lost.push((Arc::clone(leg), error));
             }
         }
@@ -230,7 +230,7 @@ impl Volume {
         let _held = self.stripes.lock(piece);
         for Attached { leg, side } in &phase.legs {
             if side.followed().is_none() && self.host.keeps(Order::MarkBeforeWrite) {
-                leg.dirty().set(leg.block_size().touching(piece));
+                leg.mark(piece);
             }
         }
         match &phase.restore {
@@ -245,7 +245,7 @@ impl Volume {
                 Side::Absent | Side::Paused(_) | Side::Frozen(_) => Ok(()),
             };
             if let Err(error) = made {
-                leg.dirty().set(leg.block_size().touching(piece));
+                leg.mark(piece);
                 lost.push((Arc::clone(leg), error));
             }
         }

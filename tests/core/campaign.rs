@@ -9,6 +9,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use splitmirror::area::Order;
 use splitmirror::sim::{Damage, Random, SimHost, Survival};
 
 /// What a check says: nothing, or what does not hold.
@@ -65,6 +66,40 @@ impl Figures {
         println!("{name}: 0 violations");
         assert!(self.images > 0, "nothing was tried");
     }
+}
+
+/// Prints the figures of each story; fails the test when something did not hold in any of them.
+pub(crate) fn assert_all_clean(
+    name: &str,
+    stories: impl IntoIterator<Item = (&'static str, Figures)>,
+) {
+    let mut figures = Figures::default();
+    for (story, one) in stories {
+        println!("  {story} ({name}): {} points, {} images", one.points, one.images);
+        if let Some(violation) = &one.violation {
+            println!("VIOLATION {violation}");
+        }
+        figures.add(one);
+    }
+    figures.assert_clean(name);
+}
+
+/// Fails the test when a rule can be left out and `without` finds nothing; a rule that it has no figures of is another
+/// test's.
+pub(crate) fn assert_each_needed(rules: &[Order], without: impl Fn(Order) -> Option<Figures>) {
+    let mut unnoticed = Vec::new();
+    for rule in rules {
+        let Some(figures) = without(*rule) else { continue };
+        let (points, images) = (figures.points, figures.images);
+        match &figures.violation {
+            Some(violation) => {
+                let what = violation.lines().next().unwrap_or_default();
+                println!("{rule:?} left out: found after {points} points, {images} images: {what}");
+            }
+            None => unnoticed.push(format!("{rule:?} ({images} images)")),
+        }
+    }
+    assert!(unnoticed.is_empty(), "can be left out unnoticed: {unnoticed:?}");
 }
 
 /// Numbers of one image, the same for the same seed, whatever was tried before.

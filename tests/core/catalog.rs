@@ -15,7 +15,7 @@ use splitmirror::state::{Conditions, Mode, State};
 use splitmirror::units::{BlockRun, BlockSize};
 use uuid::Uuid;
 
-use crate::campaign::{Figures, Verdict, campaign, samples, seed};
+use crate::campaign::{Figures, Verdict, assert_each_needed, campaign, samples, seed};
 
 /// Enough for three pages of a bitmap, the last one partly filled.
 const BLOCKS: u64 = 70_000;
@@ -322,12 +322,5 @@ fn each_rule_of_the_catalog_is_needed() {
         Order::FolderSynced,
         Order::SealSyncedBeforeRoot,
     ];
-    for rule in rules {
-        let figures = run(Some(rule), samples() / 4 + 1, 6);
-        let Some(violation) = &figures.violation else {
-            panic!("{rule:?} can be left out unnoticed ({} images)", figures.images)
-        };
-        let what = violation.lines().next().unwrap_or_default();
-        println!("{rule:?} left out: found after {} images: {what}", figures.images);
-    }
+    assert_each_needed(&rules, |rule| Some(run(Some(rule), samples() / 4 + 1, 6)));
 }

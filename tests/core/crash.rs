@@ -4,7 +4,9 @@ use splitmirror::area::Order;
 use splitmirror::sim::{Random, SimHost};
 use splitmirror::state::Mode;
 
-use crate::campaign::{Figures, campaign, samples_over, seed};
+use crate::campaign::{
+    Figures, assert_all_clean, assert_each_needed, campaign, samples_over, seed,
+};
 use crate::model::mirror;
 use crate::recovery::{check, open};
 use crate::stories::{EXCLUSIVE, RACES, SHARED, Tale};
@@ -28,18 +30,10 @@ fn run(tale: &Tale, mode: Mode, rule: Option<Order>, samples: u64) -> Figures {
 }
 
 fn all(tales: &[Tale], mode: Mode) {
-    let mut figures = Figures::default();
-    let mut problems = Vec::new();
-    for tale in tales {
-        // The intent log has to be read and begun anew.
-        let cost = if mode == Mode::Exclusive { 32 } else { 8 };
-        let one = run(tale, mode, None, samples_over(cost));
-        println!("  {} ({}): {} points, {} images", tale.0, mode.name(), one.points, one.images);
-        problems.extend(one.violation.clone());
-        figures.add(one);
-    }
-    problems.iter().for_each(|problem| println!("VIOLATION {problem}"));
-    figures.assert_clean(mode.name());
+    // The intent log has to be read and begun anew.
+    let cost = if mode == Mode::Exclusive { 32 } else { 8 };
+    let told = tales.iter().map(|tale| (tale.0, run(tale, mode, None, samples_over(cost))));
+    assert_all_clean(mode.name(), told);
 }
 
 #[test]
@@ -157,28 +151,12 @@ fn found_without(rule: Order) -> Option<Figures> {
     Some(figures)
 }
 
-fn each_is_needed(rules: &[Order]) {
-    let mut unnoticed = Vec::new();
-    for rule in rules {
-        let Some(figures) = found_without(*rule) else { continue };
-        let (points, images) = (figures.points, figures.images);
-        match &figures.violation {
-            Some(violation) => {
-                let what = violation.lines().next().unwrap_or_default();
-                println!("{rule:?} left out: found after {points} points, {images} images: {what}");
-            }
-            None => unnoticed.push(format!("{rule:?} ({images} images)")),
-        }
-    }
-    assert!(unnoticed.is_empty(), "can be left out unnoticed: {unnoticed:?}");
-}
-
 #[test]
 fn each_ordering_rule_is_needed_first_half() {
-    each_is_needed(&Order::ALL[..Order::ALL.len() / 2]);
+    assert_each_needed(&Order::ALL[..Order::ALL.len() / 2], found_without);
 }
 
 #[test]
 fn each_ordering_rule_is_needed_second_half() {
-    each_is_needed(&Order::ALL[Order::ALL.len() / 2..]);
+    assert_each_needed(&Order::ALL[Order::ALL.len() / 2..], found_without);
 }

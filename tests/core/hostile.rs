@@ -265,3 +265,85 @@ fn r13_a_mirror_of_larger_blocks_is_repaired_with_every_mark_of_the_other() {
     assert_eq!((receipt.complete, receipt.copy.reason), (true, "bitmap"));
     assert!(host.same_bytes(&source(), &large), "a mark of the other mirror was lost");
 }
+
+#[test]
+fn r3_what_a_flush_has_not_finished_is_not_flushed() {
+    let host = SimHost::new();
+    host.put(&source(), &vec![1; 8 * BLOCK]);
+    host.settle();
+    let pair = create(&host, &mirror(), SETTINGS);
+    pair.establish(&EstablishOptions::default(), &control()).unwrap();
+    let volume = pair.volume().unwrap();
+    volume.write(&[2; BLOCK], 0).unwrap();
+    let (asked, claimed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (inode, looking) = (host.inode(&source()), Arc::clone(&pair));
+    let (seen, wrong) = (Arc::clone(&asked), Arc::clone(&claimed));
+    host.on_change(move |change| {
+        // The sync of the source has taken what there was, and has not happened yet.
+        if change.is_sync() && change.inode() == inode {
+            seen.store(true, Ordering::SeqCst);
+            wrong.fetch_or(looking.volume().unwrap().is_flushed(), Ordering::SeqCst);
+        }
+    });
+    volume.flush().unwrap();
+    host.forget_hook();
+    assert!(asked.load(Ordering::SeqCst) && volume.is_flushed());
+    assert!(!claimed.load(Ordering::SeqCst), "it is called flushed before it is");
+}
+
+#[test]
+fn i2_a_catalog_that_detach_could_not_erase_is_not_believed() {
+    let mut survived = 0;
+    for nth in 1.. {
+        let (host, pair) = split_and_written(SETTINGS, 64, &[2]);
+        // The last pair takes the source's tag with it, and that tells.
+        let other = create(&host, Path::new("/data/other"), SETTINGS);
+        host.fail(Failure {
+            path: catalog(),
+            calls: Calls::Changes,
+            nth,
+            errno: libc::EIO,
+            for_ever: true,
+        });
+        let detached = pair.detach();
+        if !host.clear_failures() {
+            detached.unwrap();
+            break;
+        }
+        if detached.is_ok() {
+            // Only its folder stays.
+            continue;
+        }
+        // A region that its log does not name yet.
+        other.volume().unwrap().write(&[9; BLOCK], 60 * BLOCK as u64).unwrap();
+        other.volume().unwrap().flush().unwrap();
+        let host = host.kill(host.log_len());
+        let shared: Arc<dyn Host> = Arc::new(host.clone());
+        let options = OpenOptions { settings: SETTINGS, ..OpenOptions::default() };
+        let Ok(pair) = Pair::open(shared, &mirror(), options) else { continue };
+        survived += 1;
+        pair.restore(&RestoreOptions::default(), &control()).unwrap();
+        assert!(host.same_bytes(&source(), &mirror()), "{nth}: a write is forgotten");
+    }
+    assert!(survived > 1, "the catalog never outlived its pair");
+}
+
+#[test]
+fn i6_a_mirror_that_another_is_repaired_from_is_not_detached() {
+    let (host, good) = split_and_written(SETTINGS, 64, &[2]);
+    let bad = PathBuf::from("/data/bad");
+    let pair = create(&host, &bad, SETTINGS);
+    let (inode, tried) = (host.inode(&bad), Arc::new(AtomicBool::new(false)));
+    let (donor, done) = (Arc::clone(&good), Arc::clone(&tried));
+    host.on_change(move |change| {
+        if change.is_data() && change.inode() == inode && !done.swap(true, Ordering::SeqCst) {
+            let refused = donor.detach().unwrap_err().to_string();
+            assert!(refused.contains("repaired from this one"), "{refused}");
+        }
+    });
+    pair.repair(&mirror(), &[], &control()).unwrap();
+    host.forget_hook();
+    assert!(tried.load(Ordering::SeqCst) && host.same_bytes(&bad, &mirror()));
+    pair.close().unwrap();
+    good.detach().unwrap();
+}

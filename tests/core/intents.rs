@@ -8,7 +8,7 @@ use splitmirror::area::Order;
 use splitmirror::catalog::{Catalog, IntentLog, Logged};
 use splitmirror::sim::{Random, SimHost};
 
-use crate::campaign::{Figures, Verdict, campaign, samples, seed};
+use crate::campaign::{Figures, Verdict, assert_each_needed, campaign, samples, seed};
 use crate::catalog::{folder, new_record};
 
 const STEPS: u64 = 24;
@@ -247,12 +247,5 @@ fn each_rule_of_the_intent_log_is_needed() {
         Order::LeftSyncedBeforeBelieved,
         Order::ChecksumTested,
     ];
-    for rule in rules {
-        let figures = run(Some(rule), samples() / 4 + 1, 6);
-        let Some(violation) = &figures.violation else {
-            panic!("{rule:?} can be left out unnoticed ({} images)", figures.images)
-        };
-        let what = violation.lines().next().unwrap_or_default();
-        println!("{rule:?} left out: found after {} images: {what}", figures.images);
-    }
+    assert_each_needed(&rules, |rule| Some(run(Some(rule), samples() / 4 + 1, 6)));
 }

@@ -9,6 +9,7 @@ import click
 
 from splitmirror.errors import SplitMirrorError
 from splitmirror.pair import MirrorPair
+from splitmirror.reports import Status
 from splitmirror.states import State
 from splitmirror.units import format_time, printable
 
@@ -46,11 +47,9 @@ def ask_for_point(pair: MirrorPair, *, yes: bool, as_json: bool) -> None:
     if yes or pair.state != State.SPLIT:
         return
     found = pair.status()
-    point = "" if found.split_at is None else f" of {format_time(found.split_at)}"
-    label = f" ({printable(found.label)})" if found.label else ""
     ask(
         f"This overwrites the mirror {printable(found.mirror)}: "
-        f"its point in time{point}{label} is given up.",
+        f"its point in time{_which(found)} is given up.",
         yes=yes,
         as_json=as_json,
     )
@@ -61,11 +60,16 @@ def ask_for_source(pair: MirrorPair, *, yes: bool, as_json: bool) -> None:
     if yes:
         return
     found = pair.status()
-    point = "" if found.split_at is None else f" of {format_time(found.split_at)}"
-    label = f" ({printable(found.label)})" if found.label else ""
     ask(
         f"This overwrites the source {printable(found.source)} "
-        f"with the mirror's point in time{point}{label}.",
+        f"with the mirror's point in time{_which(found)}.",
         yes=yes,
         as_json=as_json,
     )
+
+
+def _which(found: Status) -> str:
+    """Say when the mirror was split, and its label."""
+    point = "" if found.split_at is None else f" of {format_time(found.split_at)}"
+    label = f" ({printable(found.label)})" if found.label else ""
+    return point + label

@@ -6,6 +6,7 @@ import os
 import random
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
@@ -24,7 +25,7 @@ STRAY = 64
 WRITES_PER_FLUSH = 32
 
 
-class Worker:
+class Worker(ABC):
     """A thread that does one thing until it is stopped; its error is raised by whoever waits."""
 
     def __init__(self, name: str) -> None:
@@ -49,9 +50,9 @@ class Worker:
         if not self._thread.is_alive() and not self.stopping.is_set():
             raise SplitMirrorError(f"the thread {self._thread.name} ended by itself")
 
+    @abstractmethod
     def work(self) -> None:
         """Do one more thing."""
-        raise NotImplementedError
 
     def finish(self) -> None:
         """Do what is due at the end."""
