@@ -54,6 +54,7 @@ class Worker(ABC):
     def work(self) -> None:
         """Do one more thing."""
 
+    @abstractmethod
     def finish(self) -> None:
         """Do what is due at the end."""
 
@@ -209,6 +210,9 @@ class FaultyWriter(Worker):
             self._pair.write(offset + RECORD_BYTES // 2 * halves, data)
         self.writes += 1
         time.sleep(0.0005)
+
+    def finish(self) -> None:
+        """Leave it at that: it is not one that flushes."""
 
     def __enter__(self) -> Self:
         self.start()
