@@ -47,15 +47,24 @@ def run(path: Path, folder: Path) -> Any:
 
 
 def outputs(notebook: Any) -> list[list[dict[str, str]]]:
-    """What each cell of code shows, by its type."""
-    return [
-        [
-            {"text/plain": output.text} if "text" in output else dict(output.data)
-            for output in cell.outputs
-        ]
-        for cell in notebook.cells
-        if cell.cell_type == "code"
-    ]
+    """What each cell of code shows, by its type.
+
+    A kernel cuts what is printed where its clock says so: neighbours of one stream are one.
+    """
+    shown = []
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            found: list[dict[str, str]] = []
+            stream = None
+            for output in cell.outputs:
+                name = output.get("name")
+                if name is not None and name == stream:
+                    found[-1]["text/plain"] += output.text
+                else:
+                    found.append({"text/plain": output.text} if name else dict(output.data))
+                stream = name
+            shown.append(found)
+    return shown
 
 
 if __name__ == "__main__":

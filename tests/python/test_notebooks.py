@@ -99,3 +99,14 @@ def test_a_wrong_output_is_seen() -> None:
     output = next(output for cell in other.cells for output in cell.get("outputs", ()))
     output.text = output.text.replace("16,777,216", "16,777,217")
     assert shown(first) != shown(other)
+
+
+def test_where_the_kernel_cut_a_stream_is_not_seen() -> None:
+    first = notebook_runs.read(notebook_runs.NOTEBOOKS[0])
+    other = notebook_runs.read(notebook_runs.NOTEBOOKS[0])
+    cell = next(cell for cell in other.cells if "text" in str(cell.get("outputs")))
+    whole = cell.outputs[0]
+    half = whole.copy()
+    whole.text, half.text = whole.text[:5], whole.text[5:]
+    cell.outputs.insert(1, half)
+    assert shown(first) == shown(other)
