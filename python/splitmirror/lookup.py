@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from splitmirror import _core, errors
+from splitmirror._guarded import advised
 from splitmirror._logging import drain
 from splitmirror._types import AnyPath
 from splitmirror.reports import Check, Event, Status, UnreadablePair
@@ -30,7 +31,7 @@ def status(mirror: AnyPath, *, catalog: AnyPath | None = None) -> Status:
             there is no catalog, or it cannot be used.
     """
     try:
-        return Status.from_json(_core.status(mirror, catalog=catalog))
+        return _alone(Status.from_json(_core.status(mirror, catalog=catalog)))
     finally:
         drain()
 
@@ -55,11 +56,16 @@ def list_pairs(folder: AnyPath) -> list[Status | UnreadablePair]:
     """
     try:
         return [
-            _unreadable(entry) if "error" in entry else Status.from_dict(entry)
+            _unreadable(entry) if "error" in entry else _alone(Status.from_dict(entry))
             for entry in json.loads(_core.list_pairs(folder))
         ]
     finally:
         drain()
+
+
+def _alone(status: Status) -> Status:
+    # A process that has the pair open may be in the middle of a guard.
+    return advised(status) if status.owner_pid is None else status
 
 
 def _unreadable(entry: dict[str, Any]) -> UnreadablePair:

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from splitmirror import _core
+from splitmirror._guarded import advised, is_guarded
 from splitmirror._logging import drain
 from splitmirror._types import Accept, Progress, accepted
 from splitmirror.pair._handle import PairHandle, watched
@@ -97,7 +98,8 @@ class Checking(PairHandle):
 
     def status(self) -> Status:
         """Tell where the pair stands, what is legal now and what its conditions ask for."""
-        return self._report(Status, self._core.status)
+        status = self._report(Status, self._core.status)
+        return status if is_guarded(self) else advised(status)
 
     def history(self) -> list[Event]:
         """List what happened to the pair, the oldest first."""

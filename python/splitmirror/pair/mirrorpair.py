@@ -12,14 +12,12 @@ from splitmirror._logging import drain
 from splitmirror._types import Accept, AnyPath, Progress, accepted
 from splitmirror.errors import SplitMirrorError
 from splitmirror.pair._access import Access
-from splitmirror.pair._checking import Checking
+from splitmirror.pair._guarding import Guarding
 from splitmirror.pair._handle import watched
-from splitmirror.pair._mirroring import Mirroring
-from splitmirror.pair._restoring import Restoring
 from splitmirror.states import Condition, State
 
 
-class MirrorPair(Mirroring, Restoring, Checking, Access):
+class MirrorPair(Guarding, Access):
     """A source, the mirror kept equal to it, and what is known of the two.
 
     Made by `create`, found again by `open` through the catalog beside the mirror. Close it when
