@@ -15,13 +15,17 @@ standard and BCV.
 
 from __future__ import annotations
 
+from typing import Any
+
 from splitmirror import _core, errors
 from splitmirror._core import CancelToken
 from splitmirror.errors import SplitMirrorError
+from splitmirror.guard import Guard
 from splitmirror.hooks import HookReport, Hooks
 from splitmirror.lookup import doctor, history, list_pairs, oldest, status
 from splitmirror.pair import MirrorPair, RestoreJob
 from splitmirror.plan import Plan
+from splitmirror.progress import show_progress
 from splitmirror.reports import (
     AbandonReport,
     Check,
@@ -59,6 +63,7 @@ __all__ = [
     "DifferingRange",
     "EstablishReport",
     "Event",
+    "Guard",
     "HookReport",
     "Hooks",
     "MirrorPair",
@@ -88,5 +93,14 @@ __all__ = [
     "history",
     "list_pairs",
     "oldest",
+    "show_progress",
     "status",
 ]
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Make ``%%guard`` and ``%mirror`` known; IPython calls it for ``%load_ext splitmirror``."""
+    # IPython is no requirement of the package: whoever calls this has it.
+    from splitmirror.notebook import load_ipython_extension as load
+
+    load(shell)

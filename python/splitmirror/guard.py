@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from splitmirror._core import CancelToken
 from splitmirror._guarded import Claim, is_unchanged, point_label, refusal
 from splitmirror._interrupts import Interrupts
-from splitmirror.errors import ArgumentError, StateError
-from splitmirror.reports import EstablishReport, Receipt, Status
+from splitmirror.errors import ArgumentError, OutsideWritesError, StateError
+from splitmirror.reports import EstablishReport, Receipt, SplitReport, Status
 from splitmirror.states import Condition, State
 
 if TYPE_CHECKING:
@@ -145,13 +145,20 @@ class Guard(ContextDecorator):
             )
             self.generation, self.label = taken.split.generation, taken.split.label
         elif status.state is State.SYNCHRONIZED:
-            split = interrupts.finish(lambda: self.pair.split(label=self._new_label))
+            split = interrupts.finish(self._split)
             self.generation, self.label = split.generation, split.label
         elif is_unchanged(status):
             self.generation, self.label = status.generation, status.label
             self.reused = True
         else:
             raise refusal(status)
+
+    def _split(self) -> SplitReport:
+        try:
+            return self.pair.split(label=self._new_label)
+        except OutsideWritesError as error:
+            error.add_note("guard(new_point=True) takes the source as it is now for its point")
+            raise
 
     def _back_out(self, interrupts: Interrupts, claim: Claim) -> None:
         """Leave the pair as it was found: nothing of the block has run."""

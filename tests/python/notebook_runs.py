@@ -7,6 +7,7 @@ metadata.
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -29,20 +30,29 @@ def read(path: Path) -> Any:
 
 def run(path: Path, folder: Path) -> Any:
     """Run a notebook in `folder`; raises CellExecutionError with the cell that failed."""
-    notebook = read(path)
+    notebook = execute(read(path), folder)
+    notebook.metadata = METADATA
+    return notebook
+
+
+def execute(notebook: Any, folder: Path, *, allow_errors: bool = False) -> Any:
+    """Run the cells in a kernel of their own; with `allow_errors`, the ones after a failure too."""
     # Sockets of files, not of the network; their paths have to be short.
     with tempfile.TemporaryDirectory(prefix="kernel-") as sockets:
         kernel = {"transport": "ipc", "connection_file": f"{sockets}/kernel.json"}
         client = NotebookClient(
             notebook,
             timeout=120,
+            allow_errors=allow_errors,
             kernel_name="python3",
             resources={"metadata": {"path": str(folder)}},
             record_timing=False,
             config=Config({"KernelManager": kernel}),
         )
-        client.execute(env={**os.environ, "IPYTHONDIR": str(folder / "ipython")})
-    notebook.metadata = METADATA
+        # The commands of this environment are those that `!` finds.
+        places = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
+        there = {"IPYTHONDIR": str(folder / "ipython"), "PATH": os.pathsep.join(places)}
+        client.execute(env={**os.environ, **there})
     return notebook
 
 

@@ -149,8 +149,9 @@ def test_a_source_that_others_wrote_is_not_split(any_fs: Path) -> None:
     source = make_source(any_fs)
     with synchronized(source) as pair:
         overwrite(source, 0, b"somebody else's")
-        with pytest.raises(errors.OutsideWritesError), pair.guard():
+        with pytest.raises(errors.OutsideWritesError) as caught, pair.guard():
             pytest.fail("the block must not run")
+        assert "guard(new_point=True)" in caught.value.__notes__[0]
         assert pair.state is State.SYNCHRONIZED
         with pair.guard(new_point=True):
             spoil(pair, 1)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
 
+from splitmirror._pace import Pace
 from splitmirror._types import Progress
 
 __all__ = ["progress"]
@@ -33,27 +33,20 @@ class JsonLines:
     """Writes {"progress": {...}} at the start of a phase, once a second, and at its end."""
 
     def __init__(self) -> None:
-        self._phase = ""
-        self._started = 0.0
+        self._pace = Pace()
         self._written = 0.0
 
     def __call__(self, phase: str, done: int, total: int) -> None:
         """Take the state of a verb: bytes done of bytes in total."""
-        now = time.monotonic()
-        first = phase != self._phase
-        if first:
-            self._phase, self._started = phase, now
-        if not first and done < total and now - self._written < 1:
+        step = self._pace.step(phase, done, total)
+        if not step.first and done < total and step.at - self._written < 1:
             return
-        self._written = now
-        elapsed = now - self._started
-        rate = done / elapsed if elapsed > 0 else None
-        left = (total - done) / rate if rate else None
+        self._written = step.at
         line = {
             "phase": phase,
             "done": done,
             "total": total,
-            "bytes_per_second": None if rate is None else round(rate),
-            "seconds_left": None if left is None else round(left, 1),
+            "bytes_per_second": None if step.rate is None else round(step.rate),
+            "seconds_left": None if step.left is None else round(step.left, 1),
         }
         click.echo(json.dumps({"progress": line}), err=True)
