@@ -181,8 +181,8 @@ pub enum Error {
         "{required} consistency was required, {reached} is what can be given: {why}; nothing was split"
     )]
     Consistency { required: String, reached: String, why: String },
-    #[error("{views} array(s) or view(s) of the mirror are still in use; delete them first")]
-    ViewsLive { views: u64 },
+    #[error("{views} array(s) or view(s) of {of} are still in use; delete them first")]
+    ViewsLive { views: u64, of: &'static str },
     #[error(
         "the mirror {} failed ({problem}); the source is served on without it; establish() again once it is repaired",
         shown(path)
@@ -334,7 +334,7 @@ impl Error {
             Self::Consistency { required, reached, .. } => {
                 json!({"required": required, "reached": reached})
             }
-            Self::ViewsLive { views } => json!({"views": views}),
+            Self::ViewsLive { views, .. } => json!({"views": views}),
             Self::Cancelled { state, .. } => json!({"state": state}),
             Self::StalePlan { .. } | Self::NotSealed | Self::Closed | Self::Forked { .. } => {
                 json!({})

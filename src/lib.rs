@@ -41,8 +41,8 @@ mod bindings;
 mod _core {
     #[pymodule_export]
     use crate::bindings::{
-        CancelToken, MirrorView, Pair, Plan, RestoreJob, doctor, drain_log, history, list_pairs,
-        status, version,
+        ArrayView, CancelToken, MirrorView, Pair, Plan, RestoreJob, doctor, drain_log, history,
+        list_pairs, status, version,
     };
 
     #[pymodule_init]

@@ -19,6 +19,7 @@ from typing import Any
 
 from splitmirror import _core, errors
 from splitmirror._core import CancelToken
+from splitmirror.arraypair import ArrayPair, create_array, open_array
 from splitmirror.errors import SplitMirrorError
 from splitmirror.guard import Guard
 from splitmirror.hooks import HookReport, Hooks
@@ -28,6 +29,7 @@ from splitmirror.plan import Plan
 from splitmirror.progress import show_progress
 from splitmirror.reports import (
     AbandonReport,
+    ArraysInUse,
     Check,
     DetachReport,
     DifferingRange,
@@ -56,6 +58,8 @@ __version__ = _core.version()
 
 __all__ = [
     "AbandonReport",
+    "ArrayPair",
+    "ArraysInUse",
     "CancelToken",
     "Check",
     "Condition",
@@ -88,11 +92,13 @@ __all__ = [
     "UnreadablePair",
     "VerifyReport",
     "__version__",
+    "create_array",
     "doctor",
     "errors",
     "history",
     "list_pairs",
     "oldest",
+    "open_array",
     "show_progress",
     "status",
 ]

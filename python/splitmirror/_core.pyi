@@ -18,6 +18,7 @@ _Hook: TypeAlias = Callable[[], object] | None
 _Ranges: TypeAlias = Iterable[tuple[int, int]] | None
 
 __all__ = [
+    "ArrayView",
     "CancelToken",
     "MirrorView",
     "Pair",
@@ -53,6 +54,11 @@ class RestoreJob:
 
 @final
 class MirrorView:
+    if sys.version_info >= (3, 12):
+        def __buffer__(self, flags: int, /) -> memoryview: ...
+
+@final
+class ArrayView:
     if sys.version_info >= (3, 12):
         def __buffer__(self, flags: int, /) -> memoryview: ...
 
@@ -203,6 +209,9 @@ class Pair:
     def mirror_read(self, offset: int, size: int) -> bytes: ...
     def mirror_readinto(self, offset: int, buffer: _Buffer) -> int: ...
     def mirror_view(self) -> MirrorView: ...
+    def array(
+        self, offset: int, length: int, *, tracking: str = "auto", mirroring: str = "interval"
+    ) -> ArrayView: ...
     def source_length(self) -> int: ...
     def mirror_length(self) -> int: ...
     def close(self) -> None: ...

@@ -1,91 +1,82 @@
-"""The mirror's bytes as a numpy array that cannot be written."""
+"""The source as a numpy array that may be written, and the mirror as one that cannot.
+
+Both are views on the file: nothing is copied. What is stored into the source's array goes round
+the pair; the core finds it afterwards, page by page where the kernel tells, and mirrors or marks
+it.
+"""
 
 from __future__ import annotations
 
-import math
-import operator
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
-from splitmirror.errors import ArgumentError, RangeError
+from splitmirror.errors import ArgumentError
+from splitmirror.layout import ArrayLayout, Shape
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
     from splitmirror import _core
+    from splitmirror.io import MirrorFile, SourceFile
 
-__all__ = ["Shape", "mirror_array"]
+__all__ = ["Mirroring", "Tracking", "layout_of", "mirror_array", "source_array"]
 
-Shape: TypeAlias = int | Sequence[int]
-
-
-def mirror_array(
-    core: _core.Pair, dtype: npt.DTypeLike, shape: Shape | None, offset: int, order: str
-) -> npt.NDArray[Any]:
-    """Make the view; see MirrorPair.mirror_array."""
-    import numpy as np
-
-    try:
-        kind = _item_type(np.dtype(dtype))
-    except TypeError as error:
-        raise ArgumentError(f"dtype {dtype!r}: {error}", argument="dtype") from None
-    if order != "C":
-        raise ArgumentError(f"order {order!r} is not supported, only 'C'", argument="order")
-    limit = core.mirror_length()
-    start = operator.index(offset)
-    if not 0 <= start <= limit:
-        raise RangeError(
-            f"offset {start} is outside the mirror of {limit} bytes",
-            offset=start,
-            length=0,
-            limit=limit,
-        )
-    sizes = _sizes(shape, kind, limit - start)
-    count = math.prod(sizes)
-    length = count * kind.itemsize
-    if length > limit - start:
-        raise RangeError(
-            f"shape {sizes} of {kind} takes {length} bytes at offset {start}, "
-            f"the mirror is {limit} bytes",
-            offset=start,
-            length=length,
-            limit=limit,
-        )
-    # Taken also when nothing is viewed, so that a wrong state is an error for every shape.
-    view = core.mirror_view()
-    if count == 0:
-        empty = np.empty(sizes, kind)
-        empty.flags.writeable = False
-        return empty
-    # It is a buffer, which the types can say only from Python 3.12 on.
-    array: npt.NDArray[Any] = np.frombuffer(cast("Any", view), kind, count, start)
-    return array.reshape(sizes)
+Mirroring: TypeAlias = Literal["interval", "on-flush"]
+Tracking: TypeAlias = Literal["auto", "pages", "compare"]
 
 
-def _item_type(kind: np.dtype[Any]) -> np.dtype[Any]:
-    if kind.hasobject:
+def layout_of(
+    open_area: Callable[[], MirrorFile | SourceFile],
+    dtype: npt.DTypeLike | None,
+    shape: Shape | None,
+    offset: int,
+    order: str,
+    limit: int,
+    what: str,
+) -> ArrayLayout:
+    """Give the layout that was asked for, or, without a dtype, that of the file's .npy header."""
+    if dtype is not None:
+        return ArrayLayout.checked(dtype, shape, offset, order, limit, what=what)
+    if shape is not None or offset != 0 or order != "C":
         raise ArgumentError(
-            f"dtype {kind} holds Python objects, which are no bytes of a file", argument="dtype"
-        )
-    if kind.itemsize == 0 or kind.subdtype is not None:
-        raise ArgumentError(
-            f"dtype {kind} has no fixed item size; put the dimensions into shape",
+            "shape, offset and order go with a dtype; without one all are taken from the .npy "
+            "header",
             argument="dtype",
         )
-    return kind
+    with open_area() as file:
+        return ArrayLayout.from_npy(file, what=what)
 
 
-def _sizes(shape: Shape | None, kind: np.dtype[Any], available: int) -> tuple[int, ...]:
-    if shape is None:
-        if available % kind.itemsize:
-            raise ArgumentError(
-                f"{available} bytes are no whole number of {kind} items; give a shape",
-                argument="shape",
-            )
-        return (available // kind.itemsize,)
-    listed = shape if isinstance(shape, Sequence) else (shape,)
-    sizes = tuple(operator.index(size) for size in listed)
-    if any(size < 0 for size in sizes):
-        raise ArgumentError(f"shape {sizes} has a negative dimension", argument="shape")
-    return sizes
+def source_array(
+    core: _core.Pair, layout: ArrayLayout, *, tracking: str, mirroring: str
+) -> npt.NDArray[Any]:
+    """Make the writable view; see MirrorPair.array."""
+    if layout.nbytes == 0:
+        return _empty(layout)
+    view = core.array(layout.offset, layout.nbytes, tracking=tracking, mirroring=mirroring)
+    return _shaped(view, layout, 0)
+
+
+def mirror_array(core: _core.Pair, layout: ArrayLayout) -> npt.NDArray[Any]:
+    """Make the read-only view; see MirrorPair.mirror_array."""
+    # Taken also when nothing is viewed, so that a wrong state is an error for every shape.
+    view = core.mirror_view()
+    if layout.nbytes == 0:
+        empty = _empty(layout)
+        empty.flags.writeable = False
+        return empty
+    return _shaped(view, layout, layout.offset)
+
+
+def _empty(layout: ArrayLayout) -> npt.NDArray[Any]:
+    import numpy as np
+
+    return np.empty(layout.shape, layout.dtype, layout.order)
+
+
+def _shaped(view: object, layout: ArrayLayout, start: int) -> npt.NDArray[Any]:
+    import numpy as np
+
+    # It is a buffer, which the types can say only from Python 3.12 on.
+    flat: npt.NDArray[Any] = np.frombuffer(cast("Any", view), layout.dtype, layout.count, start)
+    return flat.reshape(layout.shape, order=layout.order)

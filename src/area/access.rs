@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Kind, Medium, Stamp, View, Watch};
+use super::{Kind, Mapping, Medium, Stamp, StoreTracking, View, Watch};
 use crate::error::{Error, Result};
 use crate::units::Extent;
 
@@ -87,6 +87,11 @@ impl Reader {
         self.0.view()
     }
 
+    /// Its writable mappings that this process holds.
+    pub fn mappings(&self) -> Result<Vec<Arc<dyn Mapping>>> {
+        self.0.mappings()
+    }
+
     /// Whether its file system is one whose change times are known to tell every change.
     pub fn times_tell(&self) -> bool {
         self.0.times_tell()
@@ -135,6 +140,11 @@ impl Writer {
     /// Reserves space without changing the length.
     pub fn reserve(&self, extent: Extent) -> Result<()> {
         self.0.reserve(extent)
+    }
+
+    /// Maps whole pages for reading and writing.
+    pub fn map(&self, extent: Extent, tracking: StoreTracking) -> Result<Arc<dyn Mapping>> {
+        self.0.map(extent, tracking)
     }
 
     /// Puts the data on stable storage.

@@ -13,8 +13,9 @@ use rustix::fs::{Advice, FallocateFlags, SeekFrom};
 use rustix::io::Errno;
 
 use super::identity::{file_system_id, stamp_of_file};
+use super::mapped::{self, FileMapping};
 use super::watch::FileWatch;
-use super::{Kind, Medium, Stamp, View, Watch, attributes, device};
+use super::{Kind, Mapping, Medium, Stamp, StoreTracking, View, Watch, attributes, device};
 use crate::error::{Error, Result};
 use crate::units::Extent;
 
@@ -271,5 +272,13 @@ impl Medium for OpenFile {
             unsafe { memmap2::MmapOptions::new().len(length).map(self.file.as_fd().as_raw_fd()) };
         let map = map.map_err(|error| Error::io(&self.path, "mapping", &error))?;
         Ok(Arc::new(map))
+    }
+
+    fn map(&self, extent: Extent, tracking: StoreTracking) -> Result<Arc<dyn Mapping>> {
+        FileMapping::make(self, extent, tracking)
+    }
+
+    fn mappings(&self) -> Result<Vec<Arc<dyn Mapping>>> {
+        mapped::mappings(|| self.stamp())
     }
 }

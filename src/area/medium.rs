@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Kind, Stamp, Watch};
+use super::{Kind, Mapping, Stamp, StoreTracking, Watch};
 use crate::error::Result;
 use crate::units::Extent;
 
@@ -67,4 +67,8 @@ pub trait Medium: Send + Sync + Debug {
     fn watch(self: Arc<Self>) -> Option<Box<dyn Watch>>;
     /// Maps all of it for reading.
     fn view(&self) -> Result<View>;
+    /// Maps whole pages of it for reading and writing.
+    fn map(&self, extent: Extent, tracking: StoreTracking) -> Result<Arc<dyn Mapping>>;
+    /// Its writable mappings that this process holds, whoever made them.
+    fn mappings(&self) -> Result<Vec<Arc<dyn Mapping>>>;
 }

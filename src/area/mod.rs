@@ -4,6 +4,7 @@
 //!   Only a `Writer` can change bytes, so a function that takes a `Reader` of the mirror cannot hurt it (I1).
 //! - [`Host`] is the machine: where paths are opened, locks taken, clocks and the boot id read.
 //!   [`Linux`] is the real one; the crate's feature `testing` adds a simulated one.
+//! - [`Mapping`] is memory of the program's that is an area's bytes; stores into it are found by scanning.
 //! - [`Watch`] sees that others may have written an area; what that means is decided in `tracker`.
 //!
 //! This folder is the only place that calls the operating system.
@@ -24,11 +25,15 @@ mod host;
 mod identity;
 mod linux;
 mod lock;
+mod mapped;
+mod mapping;
 mod medium;
 mod mounts;
 mod order;
+mod pages;
 mod same;
 mod stamp;
+mod usage;
 mod users;
 mod watch;
 
@@ -37,8 +42,10 @@ pub use doctor::{Check, examine};
 pub use fork::{descent, forks_seen};
 pub use host::{Access, Found, Host, Kind, Lock, Ownership};
 pub use linux::Linux;
+pub use mapping::{Mapping, Scanned, StoreTracking};
 pub use medium::{Medium, View};
 pub use order::Order;
 pub use same::check_different;
 pub use stamp::Stamp;
+pub use usage::Usage;
 pub use watch::{Disturbance, Watch};

@@ -23,6 +23,12 @@ pub enum Order {
     RegionLoggedBeforeWrite,
     /// `write`: a block is marked before it is written while the mirror is split.
     MarkBeforeWrite,
+    /// `array`: the range is on disk as one that may differ before memory is handed out.
+    RangeRecordedBeforeStore,
+    /// `array`: what was stored is collected before memory is given back.
+    StoresCollectedBeforeGivenBack,
+    /// `close`: the clean mark is committed only when no memory is out any more.
+    CleanMarkAfterGivenBack,
     /// `close`: source and mirror are synced before the clean mark is committed.
     DataSyncedBeforeCleanMark,
     /// `restore`: what the source holds is synced before the rest of it is recorded as pending.
@@ -63,7 +69,7 @@ pub enum Order {
 
 impl Order {
     /// All rules, for the tests that leave out one at a time.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 29] = [
         Self::StateBeforeMirrorBytes,
         Self::MirrorSyncedBeforeSynchronized,
         Self::MirrorSyncedBeforeClear,
@@ -72,6 +78,9 @@ impl Order {
         Self::IntentBeforeWrite,
         Self::RegionLoggedBeforeWrite,
         Self::MarkBeforeWrite,
+        Self::RangeRecordedBeforeStore,
+        Self::StoresCollectedBeforeGivenBack,
+        Self::CleanMarkAfterGivenBack,
         Self::DataSyncedBeforeCleanMark,
         Self::SourceSyncedBeforePending,
         Self::PendingBeforeSourceBytes,

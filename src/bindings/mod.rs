@@ -21,4 +21,4 @@ pub(crate) use job::RestoreJob;
 pub(crate) use log_queue::install;
 pub(crate) use pair::Pair;
 pub(crate) use tokens::{CancelToken, Plan};
-pub(crate) use view::MirrorView;
+pub(crate) use view::{ArrayView, MirrorView};

@@ -12,7 +12,6 @@ use super::buffers::{read_into, write_stable};
 use super::functions::host;
 use super::run::run;
 use super::tokens::CancelToken;
-use super::view::MirrorView;
 use crate::engine::Control;
 use crate::error::{Error, Result};
 use crate::pair::{AdoptOptions, CreateOptions, OpenOptions};
@@ -172,11 +171,6 @@ impl Pair {
     /// Read from an offset of the split mirror into a buffer; the number of bytes.
     fn mirror_readinto(&self, offset: ByteCount, buffer: &Bound<'_, PyAny>) -> PyResult<usize> {
         read_into(buffer, |bytes, start| self.0.read_mirror(bytes, offset.0.saturating_add(start)))
-    }
-
-    /// Map the split mirror read-only.
-    fn mirror_view(&self, py: Python<'_>) -> PyResult<MirrorView> {
-        Ok(MirrorView(py.detach(|| self.0.mirror_view())?))
     }
 
     /// Bytes of the source now.

@@ -217,6 +217,8 @@ pub struct Record {
     pub point: Option<Point>,
     /// The intent over the whole area: the pair was opened for writing and has not been closed.
     pub open_for_writing: bool,
+    /// Of them, ranges that were handed out as memory: any byte of them may differ after a crash.
+    pub handed_out: Vec<Extent>,
     /// The mark of the last clean close.
     pub clean: Option<CleanMark>,
     /// Blocks in which source and mirror may differ.

@@ -17,7 +17,7 @@ mod transfer;
 pub use control::{Cancel, Control};
 pub use differences::differences;
 pub use digest::block_digests;
-pub use piece::{PIECE_BYTES, piece_bytes};
+pub use piece::{PIECE_BYTES, differing_pages, piece_bytes};
 pub use plan::CopyPlan;
 pub use pool::Pool;
 pub use transfer::{BlockCheck, Claim, CopyStats, Held, Steps, Transfer, transfer};

@@ -76,7 +76,7 @@ pub(super) fn room(buffer: &mut Vec<u8>, length: u64) -> &mut [u8] {
 }
 
 /// Runs of differing pages between two equally long buffers that begin at `offset`.
-pub(super) fn differing_pages(left: &[u8], right: &[u8], offset: u64, page: u64) -> Vec<Extent> {
+pub fn differing_pages(left: &[u8], right: &[u8], offset: u64, page: u64) -> Vec<Extent> {
     if left == right {
         return Vec::new();
     }

@@ -10,7 +10,7 @@ use crate::state::{Verb, legal_verbs};
 /// Verbs that change neither the source nor the mirror nor what a restore relies on.
 const HARMLESS: [Verb; 3] = [Verb::Hold, Verb::Release, Verb::OpenMirror];
 /// Verbs for which the source must stand still, or be what it says.
-const NEEDS_SOURCE: [Verb; 8] = [
+const NEEDS_SOURCE: [Verb; 9] = [
     Verb::Establish,
     Verb::Refresh,
     Verb::Split,
@@ -19,6 +19,7 @@ const NEEDS_SOURCE: [Verb; 8] = [
     Verb::Seal,
     Verb::Scrub,
     Verb::Verify,
+    Verb::Array,
 ];
 
 impl Pair {

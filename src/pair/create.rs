@@ -110,6 +110,7 @@ impl Pair {
             established: None,
             point: None,
             open_for_writing: false,
+            handed_out: Vec::new(),
             clean: None,
             dirty: MapRef::default(),
             pending: None,

@@ -56,6 +56,10 @@ impl RestoreJob {
     /// stopped.
     pub fn pause(&self) {
         self.cancel.cancel();
+        self.join();
+    }
+
+    fn join(&self) {
         let outcome = self.outcome();
         drop(self.ended.wait_while(outcome, |outcome| outcome.is_none()));
     }
@@ -78,7 +82,8 @@ impl RestoreJob {
 
 impl Pair {
     /// Begins a restore and returns as soon as it has taken effect, durably. Only where everything goes through the
-    /// volume: nobody else would see the redirection. `rate`: bytes a second, 0 for no limit.
+    /// volume: nobody else would see the redirection. While arrays of the source are in use it returns at the end of the
+    /// copying. `rate`: bytes a second, 0 for no limit.
     pub fn start_restore(
         self: &Arc<Self>,
         options: &RestoreOptions,
@@ -120,10 +125,13 @@ impl Pair {
 
     fn spawn(self: &Arc<Self>, begun: Begun, rate: u64) -> Result<Arc<RestoreJob>> {
         let job = Arc::new(RestoreJob::new(rate));
+        // Who reads an array does not come by here, and would see what is not copied yet.
+        let seen = self.volume.handed_out()?.is_some();
+        let pace = if seen { Pace::Eager } else { Pace::Behind };
         *self.job_slot() = Some(Arc::clone(&job));
         let (pair, running) = (Arc::clone(self), Arc::clone(&job));
         let run = move || {
-            let outcome = pair.copy_pending(&begun, Pace::Behind, &running.control);
+            let outcome = pair.copy_pending(&begun, pace, &running.control);
             let outcome = pair.finish_restore(&begun, outcome);
             *pair.job_slot() = None;
             // The caller may close the pair as soon as it hears of the end: nothing of it is held then.
@@ -133,7 +141,12 @@ impl Pair {
         };
         let spawned = std::thread::Builder::new().name("splitmirror-restore".into()).spawn(run);
         match spawned {
-            Ok(_) => Ok(job),
+            Ok(_) => {
+                if seen {
+                    job.join();
+                }
+                Ok(job)
+            }
             Err(error) => {
                 *self.job_slot() = None;
                 Err(Error::io(self.source_path(), "starting the thread of the restore", &error))

@@ -4,6 +4,7 @@
 //! and asks the verb table. Then it makes a plan, carries it out through the volume, and commits.
 
 mod adopt;
+mod array;
 mod beside;
 mod checks;
 mod close;
@@ -38,6 +39,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use adopt::AdoptOptions;
+pub use array::{ArrayOptions, ArrayView};
 pub use create::CreateOptions;
 pub use establish::EstablishOptions;
 pub use job::RestoreJob;
@@ -147,9 +149,18 @@ impl Pair {
         let turn = self.turn()?;
         self.refuse_beside(verb)?;
         self.revisit()?;
+        self.collect();
         self.check_table(verb, verb, restart)?;
         self.set_activity(activity);
         Ok(Entered { pair: self, _turn: turn })
+    }
+
+    /// Every verb sees what was stored into arrays so far. What fails is recorded as the source's, and as a mark: the
+    /// verb meets it there.
+    fn collect(&self) {
+        if let Err(error) = self.volume.collect() {
+            log::warn!(target: "splitmirror.pair", "what was stored into arrays: {error}");
+        }
     }
 
     /// The verb table, for a step of the verb that was asked for.

@@ -43,8 +43,10 @@ impl Pair {
         if self.host().keeps(Order::SourceSyncedBeforePending) {
             // What is not pending is taken for restored after a crash, so it must be durable too, or be pending.
             match self.leg.mode() {
-                Mode::Exclusive => self.add_unsynced(&pending, &scope),
-                Mode::Shared => self.volume.sync_source(false)?,
+                Mode::Exclusive if !self.volume.has_untracked() => {
+                    self.add_unsynced(&pending, &scope);
+                }
+                Mode::Exclusive | Mode::Shared => self.volume.sync_source(false)?,
             }
         }
         self.leg.dirty().add(&pending);
@@ -134,7 +136,9 @@ impl Pair {
         control: &Control,
     ) -> Result<CopyStats> {
         self.volume.apply_resize()?;
-        self.volume.copy_back(&self.leg, &begun.restore, &begun.plan, pace, control)
+        let copied = self.volume.copy_back(&self.leg, &begun.restore, &begun.plan, pace, control);
+        self.volume.reserve_handed_out();
+        copied
     }
 
     /// Commits how it ended, and writes the receipt.
@@ -160,6 +164,8 @@ impl Pair {
             }
             Ok(stats) => stats,
         };
+        // What was stored into arrays meanwhile is the application's.
+        self.collect();
         // First this: a block that the application writes from now on may not be in the sync.
         let complete = restore.pending().is_empty();
         if self.host().keeps(Order::SourceSyncedBeforeRestored) {

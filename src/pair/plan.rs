@@ -160,6 +160,8 @@ impl Pair {
     /// mirror that others changed, and a side that failed, differ where nobody marked.
     pub(super) fn doubt(&self) -> Option<Reason> {
         let doubt = self.volume.source().ok().and_then(|source| self.leg.doubt(&source));
+        // Memory of which nobody can tell where it was stored into.
+        let doubt = doubt.or_else(|| self.volume.has_untracked().then_some(Reason::UncleanTracker));
         let catalog = self.leg.catalog();
         let has = |condition| catalog.record().conditions.has(condition);
         // Where everything goes through the volume, what a failed mirror lacks is marked: it is in the intent log.

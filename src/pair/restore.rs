@@ -103,6 +103,7 @@ impl Pair {
         let source = self.source_or_new()?;
         source.writer()?;
         let start = self.start_restoring(Verb::Restore)?;
+        self.check_arrays_stay(source.length_to_set(&scope, self.leg.catalog().record().length)?)?;
         let marks = self.volume.hold_marks();
         let (plan, epoch) = self.anchored(&source, plan, &scope)?;
         let (restore, plan) = self.begin_pending(&source, plan, scope, epoch)?;

@@ -74,6 +74,8 @@ impl Pair {
         let begun = Instant::now();
         let keeps_mirror = options.as_of_last_establish || fresh;
         let frozen = hooks.freeze();
+        // What is stored into arrays has nobody to flush it; outside of the gate, for the writers' sake.
+        let frozen = frozen.and_then(|frozen| self.volume.settle_stores().map(|()| frozen));
         let point = frozen.and_then(|frozen| {
             let _start = self.start_splitting(if fresh { Verb::Refresh } else { Verb::Split })?;
             // Before the gate is closed: a commit that waits for its storage would keep the writers waiting too.
@@ -183,7 +185,8 @@ impl Pair {
 /// established when nothing has reached it since.
 fn promised(taken: &Taken, frozen: bool, untouched: Option<Consistency>) -> Consistency {
     match taken.doubt {
-        None if frozen => Consistency::Application,
+        // An application that goes on storing into an array is not at rest, whatever its hook said.
+        None if frozen && taken.consistency > Consistency::Fuzzy => Consistency::Application,
         None => taken.consistency,
         Some(_) => untouched.unwrap_or(Consistency::Fuzzy),
     }

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::report::{PairNow, SiblingStatus, Status, Tracking, seconds};
+use super::report::{ArraysInUse, PairNow, SiblingStatus, Status, Tracking, seconds};
 use super::{Pair, situation};
-use crate::area::Host;
+use crate::area::{Host, StoreTracking};
 use crate::catalog::{Catalog, Event, MapKind, Record, Sibling};
 use crate::error::{Result, shown};
 use crate::state::{Reason, legal_verbs};
@@ -34,6 +34,7 @@ fn status_from(record: &Record, folder: &Path) -> Status {
         tracking: None,
         changed_blocks: None,
         pending_blocks: 0,
+        arrays: None,
         siblings: Vec::new(),
         next: legal_verbs(situation(record, false)),
         advice: record.conditions.iter().map(|condition| condition.advice(record.state)).collect(),
@@ -88,6 +89,7 @@ impl Pair {
         if let Ok(_turn) = self.verbs.try_lock() {
             self.check_usable()?;
             self.revisit()?;
+            self.collect();
         }
         self.check_usable()?;
         let doubt = self.volume.source().ok().map(|_| self.doubt());
@@ -109,6 +111,7 @@ impl Pair {
         status.pending_blocks = pending.unwrap_or(0);
         drop(catalog);
         status.next = self.legal_now(&self.record());
+        status.arrays = self.arrays_in_use()?;
         status.siblings = self.siblings();
         status.source = shown(self.source_path());
         Ok(status)
@@ -149,9 +152,24 @@ impl Pair {
         self.leg.catalog().record().clone()
     }
 
+    fn arrays_in_use(&self) -> Result<Option<ArraysInUse>> {
+        let (interval, lag) = self.volume.lag();
+        let tracking =
+            |tracked| if tracked { StoreTracking::Pages } else { StoreTracking::Compare };
+        Ok(self.volume.handed_out()?.map(|out| ArraysInUse {
+            views: out.views,
+            bytes: out.bytes,
+            tracking: tracking(out.tracked).name(),
+            mirroring: if interval.is_some() { "interval" } else { "on-flush" },
+            interval_seconds: interval.map(|time| time.as_secs_f64()),
+            lag_seconds: lag.map(|time| time.as_secs_f64()),
+        }))
+    }
+
     /// One byte a block: 0 same, 1 changed since the point, 2 still to be restored, 255 not known.
     pub fn block_map(&self) -> Result<Vec<u8>> {
         self.check_usable()?;
+        self.collect();
         let doubt = self.volume.source().is_err() || self.doubt().is_some();
         let blocks = self.leg.block_size().count(self.leg.catalog().record().length);
         let mut map = vec![if doubt { 255u8 } else { 0 }; blocks as usize];

@@ -92,7 +92,7 @@ impl Pair {
         let stamp = self.mirror_reader()?.stamp()?;
         match live().get(&(stamp.device, stamp.inode)) {
             None => Ok(()),
-            Some(views) => Err(Error::ViewsLive { views: *views }),
+            Some(views) => Err(Error::ViewsLive { views: *views, of: "the mirror" }),
         }
     }
 }

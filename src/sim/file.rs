@@ -7,8 +7,9 @@ use super::SimHost;
 use super::disk::{Change, Inode};
 use super::failure::Calls;
 use super::machine::failed;
+use super::mapping::SimMapping;
 use super::watch::SimWatch;
-use crate::area::{Kind, Medium, Stamp, View, Watch};
+use crate::area::{Kind, Mapping, Medium, Stamp, StoreTracking, View, Watch};
 use crate::error::Result;
 use crate::units::Extent;
 
@@ -146,5 +147,14 @@ impl Medium for SimFile {
 
     fn view(&self) -> Result<View> {
         self.look("mapping", Calls::Reads, |file| Arc::new(file.content.to_vec()) as View)
+    }
+
+    fn map(&self, extent: Extent, tracking: StoreTracking) -> Result<Arc<dyn Mapping>> {
+        self.look("mapping", Calls::Reads, |_| ())?;
+        Ok(SimMapping::make(self, extent, tracking))
+    }
+
+    fn mappings(&self) -> Result<Vec<Arc<dyn Mapping>>> {
+        Ok(SimMapping::all(self))
     }
 }

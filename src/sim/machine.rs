@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::disk::{Change, Disk};
 use super::failure::{Calls, Failures};
+use super::mapping::Mappings;
 use crate::area::Order;
 use crate::error::{Error, Result};
 
@@ -42,6 +43,8 @@ pub(super) struct Machine {
     /// Open handles that can write, by file.
     pub(super) writers: BTreeMap<u64, usize>,
     pub(super) free_bytes: u64,
+    /// Memory that programs of this boot have mapped from files.
+    pub(super) mappings: Mappings,
 }
 
 impl Machine {
@@ -58,6 +61,7 @@ impl Machine {
             foreign: BTreeMap::new(),
             writers: BTreeMap::new(),
             free_bytes: 1 << 40,
+            mappings: Mappings::new(),
         }
     }
 

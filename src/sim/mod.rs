@@ -34,6 +34,7 @@ mod failure;
 mod file;
 mod host;
 mod machine;
+mod mapping;
 mod random;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@
 //! | resume_restore, abandon_restore | no | no | no | with `restore-pending` |
 //! | verify, plan_restore | no | yes | yes | yes (`plan_restore`: split only) |
 //! | repair | yes | yes | yes | discards the point |
+//! | array | yes | yes | yes | not with `restore-pending` |
 //! | detach | yes | yes | yes | not with `restore-pending` or a hold |
 
 use super::{Condition, Conditions, State};
@@ -32,10 +33,11 @@ pub enum Verb {
     Detach,
     OpenMirror,
     Repair,
+    Array,
 }
 
 impl Verb {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::Establish,
         Self::Split,
         Self::Refresh,
@@ -52,6 +54,7 @@ impl Verb {
         Self::Detach,
         Self::OpenMirror,
         Self::Repair,
+        Self::Array,
     ];
 
     /// The name of the method.
@@ -73,13 +76,14 @@ impl Verb {
             Self::Detach => "detach",
             Self::OpenMirror => "open_mirror",
             Self::Repair => "repair",
+            Self::Array => "array",
         }
     }
 
     const fn is_legal(self, state: State, restore_pending: bool) -> bool {
         match self {
             Self::Establish | Self::Refresh | Self::PlanEstablish | Self::Repair => true,
-            Self::Detach => !restore_pending,
+            Self::Detach | Self::Array => !restore_pending,
             Self::Split => matches!(state, State::Synchronized),
             Self::Restore | Self::PlanRestore => matches!(state, State::Split) && !restore_pending,
             Self::ResumeRestore | Self::AbandonRestore => {
@@ -205,6 +209,7 @@ mod tests {
             (Verb::OpenMirror, "---y"),
             (Verb::Verify, "-yyy"),
             (Verb::Repair, "yyyy"),
+            (Verb::Array, "yyyy"),
         ];
         assert_eq!(table.len(), Verb::ALL.len());
         for (verb, row) in table {

@@ -11,6 +11,8 @@ impl Volume {
     pub fn discard(&self, offset: u64, length: u64) -> Result<()> {
         let asked = checked(offset, usize::try_from(length).unwrap_or(usize::MAX))?;
         let extent = asked.intersect(Extent::between(0, self.length()?));
-        self.change(Change::Discard, extent)
+        self.change(Change::Discard, extent)?;
+        self.reserve_handed_out();
+        Ok(())
     }
 }

@@ -80,10 +80,11 @@ impl Volume {
         });
     }
 
-    /// All that the log names may differ in this mirror.
+    /// All that the log names, or that was handed out, may differ in this mirror.
     pub(super) fn mark_logged(&self, leg: &Leg) {
         let regions: Vec<u64> = self.intent.log().pages.concat();
         leg.mark_regions(&regions, self.intent.region_bytes());
+        leg.mark_ranges(&self.recorded_ranges());
     }
 
     /// A write of the source failed. Where the storage only has no room for it, the sides are made equal again and

@@ -15,11 +15,12 @@ struct Due {
 }
 
 impl Volume {
-    /// Syncs the source, and each mirror that follows it. A mirror that fails never fails a flush: it is given up
+    /// Collects what was stored into arrays, and syncs the source and each mirror that follows it. A mirror that fails never fails a flush: it is given up
     /// instead (I8). During a restore, blocks that were written and are now durable leave the pending set on disk, so
     /// that no crash brings the mirror's bytes back over them.
     pub fn flush(&self) -> Result<()> {
         self.take_lost_sync()?;
+        self.collect()?;
         self.sync_sides(false)
     }
 

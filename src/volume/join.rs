@@ -144,6 +144,7 @@ impl Volume {
                 Some(logged) => {
                     leg.dirty().make_room(leg.block_size().count(source.length()?));
                     leg.mark_regions(&logged.regions, logged.region_bytes);
+                    leg.mark_ranges(&record.handed_out);
                     leg.set_recovered(true);
                 }
                 None => leg.belief().lose(Reason::UncleanClose),
@@ -191,10 +192,9 @@ impl Volume {
         let log = self.intent.log();
         if self.has_session() {
             let generation = self.begin_log_with(leg, &log)?;
+            let ranges = self.recorded_ranges();
             leg.catalog().commit_with(&[(MapKind::Dirty, &[leg.dirty()])], |record| {
-                record.open_for_writing = true;
-                record.clean = None;
-                record.intents = generation;
+                record.open_session(generation, &ranges);
             })?;
         }
         let mut gate = self.close_gate();

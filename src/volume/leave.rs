@@ -59,7 +59,8 @@ impl Volume {
     /// Settles every mirror and lets go of all files and locks: the volume is of no more use.
     fn end(&self) -> Result<()> {
         self.evictor.finish();
-        let data = self.settle_source();
+        self.mirrorer.finish();
+        let data = self.settle_stored().and_then(|()| self.settle_source());
         let mut result = data.clone();
         for leg in self.legs() {
             let settled = if data.is_ok() { self.settle(&leg) } else { Ok(()) };
@@ -75,6 +76,11 @@ impl Volume {
         *self.close_gate() = Phase::default();
         legs.iter().for_each(|leg| leg.catalog().unlock());
         result
+    }
+
+    /// What the program has stored so far; memory that it keeps is stored into without this volume from here on.
+    fn settle_stored(&self) -> Result<()> {
+        self.collect().map(drop)
     }
 
     fn settle_source(&self) -> Result<()> {
@@ -101,7 +107,10 @@ impl Volume {
         let mirror_stamp = self
             .look_at(leg, |side| side.writer().map(|mirror| mirror.reader().stamp()))
             .transpose()?;
-        let clean = self.clean_mark(leg, &source)?;
+        // Memory that is still out may be stored into at any time: that close is no clean one.
+        let held = !source.reader().mappings()?.is_empty()
+            && self.host().keeps(Order::CleanMarkAfterGivenBack);
+        let clean = if held { None } else { self.clean_mark(leg, &source)? };
         // What the mirror holds, which is not what the source has by now when others cut or lengthened it.
         let length = match self.look_at(leg, Side::clone) {
             Side::Synchronized(mirror) => Some(self.content_length(leg, &mirror.reader())?),
@@ -110,9 +119,12 @@ impl Volume {
         let epoch = source.epoch_seen(record.volume_id, record.epoch);
         leg.catalog().commit_with(&[(MapKind::Dirty, &[leg.dirty()])], |record| {
             record.conditions.note(record.state, leg.belief().lost());
-            record.open_for_writing = false;
-            record.intents = 0;
             record.clean = clean;
+            if !held {
+                record.open_for_writing = false;
+                record.intents = 0;
+                record.handed_out = Vec::new();
+            }
             record.epoch = Epoch { current: epoch, next: None };
             if let Some(stamp) = mirror_stamp {
                 record.mirror.stamp = stamp;

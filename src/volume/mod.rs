@@ -15,8 +15,10 @@
 //! writes under way. Nothing that waits for storage is done under the gate but the reads and writes themselves: what
 //! must be durable before a write ([`intent`], [`session`]) is made so before it enters.
 //!
-//! Lock order: `changing`, a leg's handles, the intent log, gate, stripe, catalog. The copiers take stripes only.
+//! Lock order: `changing`, a leg's handles, the intent log, `collecting`, gate, stripe, catalog. The copiers take stripes only.
 
+mod arrays;
+mod collect;
 mod discard;
 mod establish;
 mod evict;
@@ -27,6 +29,7 @@ mod join;
 mod landing;
 mod leave;
 mod leg;
+mod mirrorer;
 mod read;
 mod registry;
 mod repair;
@@ -56,10 +59,12 @@ use crate::engine::Pool;
 use crate::error::{Error, Result};
 use crate::units::{BlockSize, Extent};
 
+pub use arrays::{HandedOut, take_back};
 use evict::Evictor;
 use intent::Intent;
 pub use join::check_identity;
 pub use leg::Leg;
+use mirrorer::Mirrorer;
 pub use registry::{Entrance, attach, claim_open, identity_of};
 pub use restore::Pace;
 pub use restoring::{Beginning, Origin, Restoring};
@@ -128,6 +133,11 @@ pub struct Volume {
     growing: Mutex<()>,
     /// Held to begin a session, raise the epoch, or attach a mirror or let one go.
     changing: Mutex<()>,
+    /// What of the source was handed out in this session.
+    handed_out: Mutex<Vec<Extent>>,
+    /// Held by whoever collects what was stored there. Before the gate.
+    collecting: Mutex<()>,
+    mirrorer: Mirrorer,
     /// Held while a restore begins, or what must not begin beside one.
     starts: Mutex<()>,
     /// Mirrors of the source that could not be opened.
@@ -135,6 +145,9 @@ pub struct Volume {
     /// How busy the application keeps the source while a restore copies.
     traffic: Traffic,
 }
+
+/// The gate, closed.
+type Gate<'a> = ShardedLockWriteGuard<'a, Phase>;
 
 fn unpoisoned<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
     lock.lock().unwrap_or_else(PoisonError::into_inner)
@@ -176,6 +189,9 @@ impl Volume {
             sync_lost: AtomicBool::new(false),
             growing: Mutex::new(()),
             changing: Mutex::new(()),
+            handed_out: Mutex::new(Vec::new()),
+            collecting: Mutex::new(()),
+            mirrorer: Mirrorer::default(),
             starts: Mutex::new(()),
             missing: Mutex::new(Vec::new()),
             traffic: Traffic::default(),
@@ -216,7 +232,7 @@ impl Volume {
     }
 
     /// Closes the gate: returns when no write is under way, and keeps others out while held.
-    fn close_gate(&self) -> ShardedLockWriteGuard<'_, Phase> {
+    fn close_gate(&self) -> Gate<'_> {
         self.gate.write().unwrap_or_else(PoisonError::into_inner)
     }
 

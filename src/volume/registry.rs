@@ -46,11 +46,15 @@ pub fn claim_open(host: &dyn Host, pair_id: Uuid) -> Result<Option<Entrance>> {
 
 /// The identity that the source at a path has in this process, when it is open here.
 pub fn identity_of(host: &dyn Host, source: &crate::area::Stamp) -> Option<Uuid> {
+    let legs = volume_of(host, source)?.legs();
+    legs.first().map(|leg| leg.catalog().record().volume_id)
+}
+
+/// The volume of which a file is the source, when it is open here.
+pub(super) fn volume_of(host: &dyn Host, source: &crate::area::Stamp) -> Option<Arc<Volume>> {
     let open = open_volumes();
     let mut volumes = open.iter().filter_map(Weak::upgrade);
-    let volume = volumes.find(|volume| volume.is_on(host) && volume.is_of(source))?;
-    let legs = volume.legs();
-    legs.first().map(|leg| leg.catalog().record().volume_id)
+    volumes.find(|volume| volume.is_on(host) && volume.is_of(source))
 }
 
 /// Makes an opened catalog's mirror part of the volume of its source, which is opened when it is not yet, with all its

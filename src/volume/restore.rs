@@ -143,7 +143,8 @@ impl Volume {
         source: Arc<Source>,
         restore: &Arc<Restoring>,
     ) -> Result<bool> {
-        let mut gate = self.close_gate();
+        // What is stored into arrays up to this instant is to be restored too.
+        let (mut gate, _) = self.close_gate_at_rest()?;
         let grown = restore.settle_length(&source)?;
         let late = restore.extend(leg.dirty());
         for run in &late {

@@ -152,6 +152,16 @@ impl Restoring {
         self.within_ranges(&blocks)
     }
 
+    /// The program stored into these bytes, since the restore took effect or just before. Blocks that are still to be
+    /// brought back will be, over it; the others hold what it stored.
+    pub(super) fn stored(&self, piece: Extent) {
+        for block in self.block_size.touching(piece).indexes() {
+            if !self.pending.has(block) {
+                self.app_written.set(BlockRun { first: block, count: 1 });
+            }
+        }
+    }
+
     /// What could not be restored, with why.
     pub fn take_unrestored(&self) -> Vec<(Extent, Error)> {
         std::mem::take(&mut unpoisoned(&self.unrestored))

@@ -15,6 +15,7 @@ use crate::area::Order;
 use crate::catalog::{Epoch, MapKind};
 use crate::error::Result;
 use crate::tracker::Tag;
+use crate::units::Extent;
 
 /// How far an epoch may be from the one before: two that begin at the same one hardly ever meet, and the numbers stay
 /// exact where numbers are floating-point.
@@ -22,7 +23,13 @@ const LEAP_MAX: u64 = (1 << 24) - 1;
 
 impl Leg {
     /// Records the epoch that comes next, and when `opening` that the source may be written from now on.
-    fn announce(&self, source: &Source, next: u64, opening: Option<u64>) -> Result<()> {
+    fn announce(
+        &self,
+        source: &Source,
+        next: u64,
+        opening: Option<u64>,
+        handed_out: &[Extent],
+    ) -> Result<()> {
         let mut catalog = self.catalog();
         let (volume, known) = (catalog.record().volume_id, catalog.record().epoch);
         let seen = source.epoch_seen(volume, known);
@@ -35,9 +42,7 @@ impl Leg {
             record.conditions.note(record.state, self.belief().lost());
             record.epoch = Epoch { current: seen, next: Some(next) };
             if let Some(generation) = opening {
-                record.open_for_writing = true;
-                record.clean = None;
-                record.intents = generation;
+                record.open_session(generation, handed_out);
             }
         })
     }
@@ -118,7 +123,7 @@ impl Volume {
         for leg in legs.iter().filter(|leg| leg.is_logged()) {
             let told = || -> Result<()> {
                 let generation = if opening { Some(self.begin_log(leg)?) } else { None };
-                leg.announce(source, next, generation)
+                leg.announce(source, next, generation, &self.recorded_ranges())
             };
             if let Err(error) = told() {
                 if self.look(|phase| phase.restore_of(leg).is_some()) {
@@ -178,11 +183,10 @@ impl Volume {
             return Ok(());
         }
         leg.set_logged(true);
+        let ranges = self.recorded_ranges();
         let begun = self.begin_log(leg).and_then(|generation| {
             leg.catalog().commit(|record| {
-                record.open_for_writing = true;
-                record.clean = None;
-                record.intents = generation;
+                record.open_session(generation, &ranges);
             })
         });
         begun.inspect_err(|_| leg.set_logged(false))

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use super::collect::Stirred;
 use super::{Leg, Side, Volume};
 use crate::area::{Kind, Order, Reader};
 use crate::error::{Error, Result};
@@ -35,7 +36,7 @@ impl Volume {
         // What is asked of the catalog is asked before: a commit may keep it for as long as its storage takes.
         let known = leg.catalog().record().length;
         let begun = Instant::now();
-        let mut gate = self.close_gate();
+        let (mut gate, stirred) = self.close_gate_at_rest()?;
         let source = gate.source.clone().ok_or_else(|| self.source_missing())?;
         let side = gate.side(leg).clone();
         let (Side::Synchronized(mirror) | Side::Paused(mirror)) = &side else {
@@ -48,10 +49,10 @@ impl Volume {
         let unfollowed = if leg.is_recovered() { Reason::UncleanClose } else { Reason::Compare };
         let behind = matches!(side, Side::Paused(_)) && !leg.dirty().is_empty();
         let doubt = leg.belief().doubt_at_rest(source.tracker()).or(behind.then_some(unfollowed));
-        let consistency = match (doubt, self.is_flushed()) {
-            (Some(_), _) => Consistency::Fuzzy,
-            (None, false) => Consistency::Crash,
-            (None, true) => Consistency::Flushed,
+        let consistency = match (doubt, stirred, self.is_flushed()) {
+            (Some(_), ..) | (_, Stirred::Still, _) => Consistency::Fuzzy,
+            (None, Stirred::Before, _) | (None, _, false) => Consistency::Crash,
+            (None, Stirred::No, true) => Consistency::Flushed,
         };
         let length = length_of(leg, &mirror.reader(), known)?;
         let mut taken = Taken {

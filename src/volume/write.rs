@@ -33,7 +33,7 @@ enum Fault {
 }
 
 /// Mirrors that a change did not reach: ours to deal with.
-type Lost = Vec<(Arc<Leg>, Error)>;
+pub(super) type Lost = Vec<(Arc<Leg>, Error)>;
 
 impl Change<'_> {
     /// The part of it that belongs to `part` of `whole`.
@@ -238,18 +238,23 @@ impl Volume {
             None => change.make(source, piece),
         }
         .map_err(Fault::Source)?;
-        for Attached { leg, side } in &phase.legs {
-            let made = match side {
-                Side::Synchronized(mirror) => change.make(mirror, piece),
-                Side::Synchronizing(mirror) => forward(leg, mirror, change, piece),
-                Side::Absent | Side::Paused(_) | Side::Frozen(_) => Ok(()),
-            };
-            if let Err(error) = made {
-                leg.mark(piece);
-                lost.push((Arc::clone(leg), error));
-            }
-        }
+        mirror_piece(phase, change, piece, lost);
         Ok(())
+    }
+}
+
+/// Brings a change that the source has got to the mirrors that follow it; the caller holds its stripe.
+pub(super) fn mirror_piece(phase: &Phase, change: Change<'_>, piece: Extent, lost: &mut Lost) {
+    for Attached { leg, side } in &phase.legs {
+        let made = match side {
+            Side::Synchronized(mirror) => change.make(mirror, piece),
+            Side::Synchronizing(mirror) => forward(leg, mirror, change, piece),
+            Side::Absent | Side::Paused(_) | Side::Frozen(_) => Ok(()),
+        };
+        if let Err(error) = made {
+            leg.mark(piece);
+            lost.push((Arc::clone(leg), error));
+        }
     }
 }
 

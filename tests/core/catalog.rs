@@ -56,6 +56,7 @@ pub(crate) fn new_record() -> Record {
         established: None,
         point: None,
         open_for_writing: false,
+        handed_out: Vec::new(),
         clean: None,
         dirty: MapRef::default(),
         pending: None,

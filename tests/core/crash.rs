@@ -11,6 +11,7 @@ use crate::model::mirror;
 use crate::recovery::{check, open};
 use crate::stories::{EXCLUSIVE, RACES, SHARED, Tale};
 use crate::story::{BLOCK, Story, Told};
+use crate::story_arrays::ARRAYS;
 
 /// Blocks of the source; a bit more than that, so that the last block is not whole.
 const BLOCKS: usize = 24;
@@ -54,6 +55,16 @@ fn i1_to_i6_exclusive_first_half() {
 #[test]
 fn i1_to_i6_exclusive_second_half() {
     all(&EXCLUSIVE[EXCLUSIVE.len() / 2..], Mode::Exclusive);
+}
+
+#[test]
+fn i1_to_i6_arrays_shared() {
+    all(ARRAYS, Mode::Shared);
+}
+
+#[test]
+fn i1_to_i6_arrays_exclusive() {
+    all(ARRAYS, Mode::Exclusive);
 }
 
 /// Four blocks of a larger source are written, in each of the states.
@@ -127,6 +138,9 @@ fn needed_by(rule: Order) -> Option<(Mode, &'static str, &'static str)> {
         Order::PendingBeforeSourceBytes => (Exclusive, "written corruption", "the source"),
         Order::SourceSyncedBeforeClear => (Exclusive, "interrupted restore", "the source"),
         Order::SourceSyncedBeforeRestored => (Exclusive, "taken over", "the source"),
+        Order::RangeRecordedBeforeStore => (Exclusive, "arrays, split", "I2"),
+        Order::StoresCollectedBeforeGivenBack => (Exclusive, "arrays, split", ""),
+        Order::CleanMarkAfterGivenBack => (Exclusive, "arrays, outliving the pair", ""),
         Order::SealSyncedBeforeRoot => (Shared, "seal", "seal"),
         Order::PagesSyncedBeforeRecord => (Exclusive, "written corruption", ""),
         Order::RecordSynced => (Shared, "first", ""),
@@ -139,7 +153,8 @@ fn needed_by(rule: Order) -> Option<(Mode, &'static str, &'static str)> {
 fn found_without(rule: Order) -> Option<Figures> {
     let (mode, name, word) = needed_by(rule)?;
     let tales = if mode == Mode::Shared { SHARED } else { EXCLUSIVE };
-    let tale = tales.iter().find(|tale| tale.0 == name).expect("a story of that name");
+    let tale =
+        tales.iter().chain(ARRAYS).find(|tale| tale.0 == name).expect("a story of that name");
     let mut figures = run(tale, mode, Some(rule), samples_over(16));
     figures.violation = figures.violation.filter(|violation| {
         let named = violation.contains(word);

@@ -24,6 +24,7 @@ mod model;
 mod recovery;
 mod stories;
 mod story;
+mod story_arrays;
 mod story_jobs;
 mod story_races;
 mod story_restores;

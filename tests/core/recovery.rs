@@ -10,7 +10,7 @@ use splitmirror::pair::{
     EstablishOptions, OpenOptions, Pair, RestoreOptions, ResumeOptions, SplitOptions,
 };
 use splitmirror::sim::{Random, SimHost};
-use splitmirror::state::{Mode, State};
+use splitmirror::state::{Condition, Mode, State};
 use splitmirror::units::{Extent, subtracted};
 
 use crate::campaign::Verdict;
@@ -115,7 +115,14 @@ fn recover(
     let point = image.contents(&mirror()).unwrap_or_default();
     let before = image.contents(&source());
     let named = match mode {
-        Mode::Exclusive if keeps_all(image) && random.chance(1, 3) => named(image, &catalog())?,
+        // Where stores were not tracked, everything is compared.
+        Mode::Exclusive
+            if keeps_all(image)
+                && !record.conditions.has(Condition::TrackerLost)
+                && random.chance(1, 3) =>
+        {
+            named(image, &catalog())?
+        }
         _ => None,
     };
     let pair = open(image, &mirror())?;
@@ -328,7 +335,7 @@ pub(crate) fn covered(image: &SimHost, mode: Mode, pair: &Pair) -> Verdict {
     Err(format!("blocks {missed:?} differ and are not in the plan '{}' (I2)", plan.reason))
 }
 
-/// What the catalog says may differ: the marks, the regions of the intent log, and what is still to be restored. `None`
+/// What the catalog says may differ: the marks, the regions of the intent log, what was handed out, and what is still to be restored. `None`
 /// when one is damaged.
 pub(crate) fn named(image: &SimHost, folder: &Path) -> Result<Option<Vec<Extent>>, String> {
     let said = |error: Error| format!("the catalog: {error}");
@@ -348,7 +355,7 @@ pub(crate) fn named(image: &SimHost, folder: &Path) -> Result<Option<Vec<Extent>
     let marks = marks.flat_map(|marks| marks.extents(record.block_size, u64::MAX >> 1));
     let region = |region: &u64| Extent::new(region * logged.region_bytes, logged.region_bytes);
     let logged = logged.regions.iter().map(region);
-    Ok(Some(splitmirror::units::merged(marks.chain(logged).collect())))
+    Ok(Some(splitmirror::units::merged(marks.chain(logged).chain(record.handed_out).collect())))
 }
 
 /// A recovery looks at what the catalog names, and at nothing else: it takes no longer because the source is large.

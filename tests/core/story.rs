@@ -9,7 +9,8 @@ use splitmirror::area::{Host, Order};
 use splitmirror::engine::{Cancel, Control};
 use splitmirror::error::{Error, Result};
 use splitmirror::pair::{
-    AdoptOptions, CreateOptions, EstablishOptions, OpenOptions, Pair, RefreshOptions, SplitOptions,
+    AdoptOptions, ArrayView, CreateOptions, EstablishOptions, OpenOptions, Pair, RefreshOptions,
+    SplitOptions,
 };
 use splitmirror::sim::{Change, Random, SimHost};
 use splitmirror::state::{Mode, State};
@@ -38,6 +39,8 @@ pub(crate) struct Story {
     pub(crate) facts: Facts,
     pub(crate) mode: Mode,
     pub(crate) pair: Option<Arc<Pair>>,
+    /// Memory that the program holds.
+    pub(crate) arrays: Vec<ArrayView>,
     pub(crate) now: Promise,
     /// The source's bytes as a reader sees them.
     pub(crate) bytes: Vec<u8>,
@@ -76,7 +79,7 @@ impl Story {
         let mut facts = Facts::default();
         let now = Promise::nothing(&Arc::new(bytes.clone()));
         facts.from(0, vec![now.clone()]);
-        Self { host, facts, mode, pair: None, now, bytes, random }
+        Self { host, facts, mode, pair: None, arrays: Vec::new(), now, bytes, random }
     }
 
     /// The log begins anew: what was before is durable, and no power cut happens in it.

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from splitmirror.arrays import Shape, mirror_array
+from splitmirror.arrays import (
+    Mirroring,
+    Tracking,
+    layout_of,
+    mirror_array,
+    source_array,
+)
 from splitmirror.errors import ArgumentError
 from splitmirror.io import MirrorFile, SourceFile
+from splitmirror.layout import Order, Shape
 from splitmirror.pair._handle import PairHandle
 
 if TYPE_CHECKING:
@@ -96,30 +103,84 @@ class Access(PairHandle):
         """
         return MirrorFile(self._core)
 
-    def mirror_array(
+    def array(
         self,
-        dtype: npt.DTypeLike,
+        dtype: npt.DTypeLike | None = None,
         shape: Shape | None = None,
         offset: int = 0,
         *,
-        order: Literal["C"] = "C",
+        order: Order = "C",
+        mirroring: Mirroring = "interval",
+        tracking: Tracking = "auto",
+    ) -> npt.NDArray[Any]:
+        """Give the source, or part of it, as a numpy array that may be written at any time.
+
+        It is the file's memory: any numpy code, C extension or compiled kernel writes it at the
+        speed of memory. What was stored is found by page: a mirror that is synchronized gets it
+        by and by, and with flush() and every verb at the latest; a split one has its blocks
+        marked. A restore shows in the array. The whole range is recorded as one that may differ
+        until the array is gone and the pair is closed, so delete it before close().
+
+        All its blocks are allocated. Three things no program can be protected from: another one
+        that cuts the file ends this one (SIGBUS) when it reads beyond the new end; a forked
+        child that stores into the array is not seen (the pair says tracker-lost); stores of other
+        threads while a restore copies may be overwritten.
+
+        Args:
+            dtype: of the items, no Python objects; None to take dtype, shape, offset and order
+                from the header of a .npy file, which stays as it is.
+            shape: the dimensions; None for one dimension up to the end.
+            offset: where the array begins, in bytes; need not be aligned.
+            order: "C", the last index varies fastest, or "F", the first one does.
+            mirroring: "interval" mirrors by itself, every 50 ms or as seldom as it takes to cost
+                a twentieth of the time; "on-flush" at flush() and verbs alone.
+            tracking: "pages" by the kernel (Linux 6.7; userfaultfd and PAGEMAP_SCAN), "compare"
+                by comparing with the mirrors at flush() and verbs, "auto" the first where it works.
+
+        Raises:
+            StateError: a restore is pending or copying.
+            RangeError: the array does not lie in the source.
+            ArgumentError: dtype, shape or order cannot be used, or there is no .npy header.
+            NoSpaceError: its blocks cannot be allocated.
+            AreaIOError, AreaPermissionError: the source cannot be mapped, or, with
+                tracking="pages", not be tracked.
+        """
+        self._not_in_a_hook()
+        limit = self._core.source_length()
+        layout = layout_of(
+            lambda: self.open_source("rb"), dtype, shape, offset, order, limit, "source"
+        )
+        made = source_array(self._core, layout, tracking=tracking, mirroring=mirroring)
+        self._layout = layout
+        return made
+
+    def mirror_array(
+        self,
+        dtype: npt.DTypeLike | None = None,
+        shape: Shape | None = None,
+        offset: int = 0,
+        *,
+        order: Order = "C",
     ) -> npt.NDArray[Any]:
         """View the mirror as a read-only numpy array, without copying it.
 
         While the array lives, verbs that would change the mirror raise ViewsLiveError.
 
         Args:
-            dtype: of the items; no Python objects.
+            dtype: of the items, no Python objects; None to take dtype, shape, offset and order
+                from the header of a .npy file.
             shape: the dimensions; None for one dimension up to the end.
             offset: where the array begins, in bytes.
-            order: only "C", the last index varies fastest.
+            order: "C", the last index varies fastest, or "F", the first one does.
 
         Raises:
             StateError: the pair is not split.
             RangeError: the array does not lie in the mirror.
-            ArgumentError: dtype, shape or order cannot be used.
+            ArgumentError: dtype, shape or order cannot be used, or there is no .npy header.
         """
-        return mirror_array(self._core, dtype, shape, offset, order)
+        limit = self._core.mirror_length()
+        layout = layout_of(self.open_mirror, dtype, shape, offset, order, limit, "mirror")
+        return mirror_array(self._core, layout)
 
     @property
     def source_length(self) -> int:

@@ -15,6 +15,7 @@ from splitmirror._logging import drain
 from splitmirror._types import AnyPath, Progress
 from splitmirror.errors import HookError, SplitMirrorError
 from splitmirror.hooks import After, Before, HookRun, Hooks
+from splitmirror.layout import ArrayLayout
 from splitmirror.pair._exit import close_at_exit
 from splitmirror.reports import Status
 from splitmirror.states import State
@@ -28,6 +29,8 @@ class PairHandle:
     def __init__(self, core: _core.Pair) -> None:
         self._core = core
         self._busy: list[object] = []
+        # Of the last array(): what index= of a restore speaks of.
+        self._layout: ArrayLayout | None = None
         self._hooked: set[int] = set()
         self._files: weakref.WeakSet[io.RawIOBase] = weakref.WeakSet()
         close_at_exit(self)

@@ -14,6 +14,7 @@ from splitmirror.reports._checking import (
     VerifyReport,
 )
 from splitmirror.reports._looking import (
+    ArraysInUse,
     Check,
     Event,
     PlanReport,
@@ -44,6 +45,7 @@ from splitmirror.reports._restoring import (
 
 __all__ = [
     "AbandonReport",
+    "ArraysInUse",
     "Check",
     "CopyReport",
     "DetachReport",

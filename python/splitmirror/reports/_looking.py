@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from splitmirror._document import Bytes, Document, Extents, Number, Sentences, Time
+from splitmirror._document import Bytes, Document, Extents, Number, Seconds, Sentences, Time
 from splitmirror.states import Condition, State
 from splitmirror.units import printable
 
 __all__ = [
+    "ArraysInUse",
     "Check",
     "Event",
     "PlanReport",
@@ -53,6 +54,24 @@ class Tracking(Document):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ArraysInUse(Document):
+    """Arrays of the source that this process holds: how many, and how much of it they map.
+
+    ``tracking`` is "pages" when the kernel tells which pages were stored into, else "compare":
+    then source and mirror are compared. A mirror that follows gets what was stored about every
+    ``interval_seconds``, or at flush() and verbs only (None); it has all that was stored more
+    than ``lag_seconds`` ago.
+    """
+
+    views: int
+    bytes: Bytes
+    tracking: str
+    mirroring: str
+    interval_seconds: Seconds | None
+    lag_seconds: Seconds | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SiblingStatus(Document):
     """Another mirror of the same source; ``problem`` says why it could not be opened.
 
@@ -82,7 +101,8 @@ class Status(Document):
 
     ``next`` are the verbs that are legal now, ``advice`` a sentence for each condition.
     ``tracking`` and ``changed_blocks`` are None when the pair was only looked at from outside.
-    ``hold`` is the reason of a hold ("" when none was given), None without a hold.
+    ``hold`` is the reason of a hold ("" when none was given), None without a hold. ``arrays``
+    is None when this process holds none.
     """
 
     kind: ClassVar[str] = "status"
@@ -109,6 +129,7 @@ class Status(Document):
     tracking: Tracking | None
     changed_blocks: int | None
     pending_blocks: int
+    arrays: ArraysInUse | None
     siblings: tuple[SiblingStatus, ...]
     next: tuple[str, ...]
     advice: Sentences

@@ -108,6 +108,18 @@ pub struct Tracking {
     pub reason: &'static str,
 }
 
+/// Arrays of the source that are in use in this process.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[allow(missing_docs, reason = "the fields are documented in the Python package's reports")]
+pub struct ArraysInUse {
+    pub views: u64,
+    pub bytes: u64,
+    pub tracking: &'static str,
+    pub mirroring: &'static str,
+    pub interval_seconds: Option<f64>,
+    pub lag_seconds: Option<f64>,
+}
+
 /// Another mirror of the same source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[allow(missing_docs, reason = "the fields are documented in the Python package's reports")]
@@ -146,6 +158,7 @@ pub struct Status {
     pub tracking: Option<Tracking>,
     pub changed_blocks: Option<u64>,
     pub pending_blocks: u64,
+    pub arrays: Option<ArraysInUse>,
     pub siblings: Vec<SiblingStatus>,
     pub next: Vec<&'static str>,
     pub advice: Vec<&'static str>,

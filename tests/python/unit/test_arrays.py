@@ -91,9 +91,11 @@ def test_what_cannot_be_used(pair: MirrorPair, arguments: Any, name: str) -> Non
     assert caught.value.argument == name
 
 
-def test_only_c_order(pair: MirrorPair) -> None:
-    with pytest.raises(ArgumentError, match="order 'F'"):
-        pair.mirror_array("u1", 4, order="F")  # type: ignore[arg-type]
+def test_the_order_is_that_of_the_file(pair: MirrorPair) -> None:
+    array = pair.mirror_array("<u4", (4, 6), order="F")
+    assert np.array_equal(array, NUMBERS.reshape(4, 6, order="F"))
+    with pytest.raises(ArgumentError, match="order 'K'"):
+        pair.mirror_array("u1", 4, order="K")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("shape", [4, 0])
