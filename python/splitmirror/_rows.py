@@ -7,12 +7,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from splitmirror._document import Document, Unit, field_types, strip_annotation
-from splitmirror.units import format_bytes, format_seconds, format_time, printable
+from splitmirror.units import format_age, format_bytes, format_seconds, format_time, printable
 
 __all__ = ["rows", "text_table", "title"]
 
 _SHOWN_MAX = 8
 """So many entries of a long list are shown; to_dict() has all of them."""
+
+_POINT_TIMES = {"split_at", "taken_at"}
+"""Fields with the time of a point."""
 
 _KNOWN = {"schema", "kind", "pair_id"}
 """Of a document inside another: what the reader knows already."""
@@ -23,23 +26,26 @@ def title(document: Document) -> str:
     return document.kind or type(document).__name__.lower()
 
 
-def rows(document: Document) -> list[tuple[str, str]]:
+def rows(document: Document, *, now: float | None = None) -> list[tuple[str, str]]:
     """Give (label, value) pairs; a nested report's labels are prefixed with its name.
 
-    A value that is a list of lines has line breaks.
+    A value that is a list of lines has line breaks. With ``now``, in seconds since 1970, the
+    time of a point says also how old the point is.
     """
     found: list[tuple[str, str]] = []
     for field in dataclasses.fields(document):
         value = getattr(document, field.name)
         label = field.name.replace("_", " ")
         if isinstance(value, Document) and value.kind:
-            found += [(f"{label}: {name}", text) for name, text in rows(value)]
+            found += [(f"{label}: {name}", text) for name, text in rows(value, now=now)]
             continue
         _, unit = strip_annotation(field_types(type(document))[field.name])
         # An IEC unit hides the exact number, which some people came for.
         text = _text(value, unit)
         if unit is Unit.BYTES and isinstance(value, int) and value >= 1024:
             text += f" ({value:,} bytes)"
+        if now is not None and value is not None and field.name in _POINT_TIMES:
+            text += f" ({format_age(now - value)})"
         found.append((label, text))
     return found
 

@@ -6,15 +6,15 @@ need not follow the browser's; only the accents ask ``prefers-color-scheme``.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+import time
 from collections.abc import Iterable
 from html import escape
-from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
 
 from splitmirror._document import Document
 from splitmirror._rows import rows, title
-from splitmirror.reports import Receipt, Status
+from splitmirror._strips import block_strip, document_strip
+from splitmirror.reports import Status
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,20 +57,13 @@ white-space:nowrap}
 _VERDICTS = {"complete", "mirror unchanged", "matches", "intact", "passed"}
 """The answers for which a report is read; they stand out."""
 
-_CELLS_MAX = 256
-_MARKS = ((255, "unknown"), (2, "pending"), (1, "changed"), (0, "same"))
-"""What a block map's entries mean, the most urgent first: one such block marks its cell."""
-
-_ORIGINS = ("kept", "mirror", "app-written", "pending")
-"""Where a restored block can be from, the most urgent last."""
-
 
 def document_html(document: Document) -> str:
-    """Show one document as a table, a receipt also with a strip of where its blocks are from."""
-    below = ""
-    if isinstance(document, Receipt):
-        below = _strip(*_origins(document), document.blocks_total)
-    return _framed(_main_table(title(document), document) + below)
+    """Show one document as a table, and as a strip if it tells of places in an area.
+
+    That is a receipt, a plan, and what verify() and scrub() found.
+    """
+    return _framed(_main_table(title(document), document) + document_strip(document))
 
 
 def pair_html(shown: Document | str, block_map: bytes = b"") -> str:
@@ -91,7 +84,7 @@ def documents_html(caption: str, documents: Iterable[Document]) -> str:
 
 
 def _listed(caption: str, documents: Iterable[Document]) -> str:
-    listed = [rows(document) for document in documents]
+    listed = [_rows(document) for document in documents]
     if not listed:
         return f"<p>{escape(caption)}: none</p>"
     heads = "".join(f"<th>{escape(label)}</th>" for label, _ in listed[0])
@@ -101,6 +94,11 @@ def _listed(caption: str, documents: Iterable[Document]) -> str:
     return f"<table><caption>{escape(caption)}</caption><tr>{heads}</tr>{body}</table>"
 
 
+def _rows(document: Document) -> list[tuple[str, str]]:
+    # How old a point is, is what decides whether to use it; the age is that of the showing.
+    return rows(document, now=time.time())
+
+
 def _cell(text: str) -> str:
     return escape(text).replace("\n", "<br>")
 
@@ -108,8 +106,8 @@ def _cell(text: str) -> str:
 def _main_table(caption: str, document: Document) -> str:
     """Show a document as a table, and what it lists of other mirrors as a table of its own."""
     if not isinstance(document, Status) or not document.siblings:
-        return table_html(caption, rows(document))
-    own = [(label, text) for label, text in rows(document) if label != "siblings"]
+        return table_html(caption, _rows(document))
+    own = [(label, text) for label, text in _rows(document) if label != "siblings"]
     return table_html(caption, own) + _listed("siblings", document.siblings)
 
 
@@ -126,65 +124,6 @@ def _verdict(label: str, text: str) -> str:
     if label not in _VERDICTS:
         return ""
     return f' class="{"good" if text == "yes" else "bad"}"'
-
-
-def block_strip(block_map: bytes) -> str:
-    """Draw a block map (see MirrorPair.block_map) as a strip of at most 256 cells.
-
-    A cell that stands for several blocks shows the most urgent of them, so that one changed
-    block in a terabyte is still seen.
-    """
-    marks = [
-        next(name for value, name in _MARKS if value in block_map[start:end] or value == 0)
-        for start, end in pairwise(_borders(len(block_map)))
-    ]
-    counts = {name: block_map.count(value) for value, name in reversed(_MARKS)}
-    return _strip(marks, counts, len(block_map))
-
-
-def _borders(blocks: int) -> list[int]:
-    """Give the blocks where the cells of a strip begin, and the end."""
-    cells = min(_CELLS_MAX, blocks)
-    return [blocks * cell // cells for cell in range(cells + 1)] if cells else []
-
-
-def _origins(receipt: Receipt) -> tuple[list[str], dict[str, int]]:
-    """Give for each cell where its blocks are from, and for each origin how many there are."""
-    borders = _borders(receipt.blocks_total)
-    marks = ["kept"] * max(0, len(borders) - 1)
-    counts = dict.fromkeys(_ORIGINS, 0)
-    for run in receipt.provenance:
-        first = run.offset // receipt.block_size
-        end = min(-(-(run.offset + run.length) // receipt.block_size), receipt.blocks_total)
-        counts[run.origin] += max(0, end - first)
-        for cell in range(bisect_right(borders, first) - 1, bisect_left(borders, end)):
-            marks[cell] = max(marks[cell], run.origin, key=_ORIGINS.index)
-    counts["kept"] = receipt.blocks_total - sum(counts.values())
-    return marks, counts
-
-
-def _strip(marks: list[str], counts: dict[str, int], blocks: int) -> str:
-    """Draw a cell for each mark, and a legend of those that occur."""
-    if not marks:
-        return "<p>no blocks</p>"
-    # Neighbours that show the same are one bar: a strip is small where little happened.
-    bars, at = "", 0
-    for name, run in groupby(marks):
-        width = 2 * len(list(run))
-        bars += f'<rect x="{at}" width="{width}" height="14" class="{name}"/>'
-        at += width
-    legend = [(name, f"{count:,} {name}") for name, count in counts.items() if count]
-    told = f"{blocks:,} blocks: {', '.join(text for _, text in legend)}"
-    keys = "".join(
-        f'<span><svg class="key" width="10" height="10"><rect width="10" height="10" '
-        f'class="{name}"/></svg>{text}</span>'
-        for name, text in legend
-    )
-    return (
-        f'<svg role="img" width="{len(marks) * 2}" height="14" shape-rendering="crispEdges">'
-        f'<title>{told}</title>{bars}</svg><div class="legend">'
-        f"<span>{blocks:,} blocks</span>{keys}</div>"
-    )
 
 
 def _framed(content: str) -> str:

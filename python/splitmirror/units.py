@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-__all__ = ["format_bytes", "format_seconds", "format_time", "parse_size", "printable"]
+__all__ = [
+    "format_age",
+    "format_bytes",
+    "format_seconds",
+    "format_time",
+    "parse_size",
+    "printable",
+]
 
 _IEC = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _SUFFIXES = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5}
@@ -33,6 +40,18 @@ def format_seconds(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def format_age(seconds: float) -> str:
+    """Give an age in its largest whole unit: ``3 minutes old``, ``1 day old``."""
+    if seconds < 0:
+        # A clock was set back, or the point is of another machine.
+        return "in the future"
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        count = int(seconds // size)
+        if count:
+            return f"{count:,} {unit}{'' if count == 1 else 's'} old"
+    return "less than a minute old"
 
 
 def format_time(since_epoch: float) -> str:

@@ -149,6 +149,7 @@ STATUS = {
     "tracking": {"believed": False, "reason": "rebooted"},
     "changed_blocks": None,
     "pending_blocks": 2,
+    "arrays": None,
     "siblings": [SIBLING, MISSING],
     "next": ["restore", "establish"],
     "advice": ["The source was written round the pair.", "Nothing is lost."],

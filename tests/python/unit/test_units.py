@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from splitmirror.units import format_bytes, format_seconds, format_time, parse_size, printable
+from splitmirror.units import (
+    format_age,
+    format_bytes,
+    format_seconds,
+    format_time,
+    parse_size,
+    printable,
+)
 
 
 @pytest.mark.parametrize(
@@ -74,3 +81,20 @@ def test_bad_sizes(text: str) -> None:
 
 def test_what_cannot_be_printed_is_escaped() -> None:
     assert printable("a\nb\tc\x1b[0m\udcff\u202eé") == r"a\nb\tc\x1b[0m\xff\u202eé"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-1, "in the future"),
+        (0, "less than a minute old"),
+        (59.9, "less than a minute old"),
+        (60, "1 minute old"),
+        (200, "3 minutes old"),
+        (3600, "1 hour old"),
+        (86399, "23 hours old"),
+        (86400 * 2000, "2,000 days old"),
+    ],
+)
+def test_ages(seconds: float, text: str) -> None:
+    assert format_age(seconds) == text
