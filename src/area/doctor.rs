@@ -9,7 +9,8 @@ use rustix::fs::{Mode, OFlags};
 use serde::Serialize;
 
 use super::file::OpenFile;
-use super::{Disturbance, Kind, Medium};
+use super::mapped::FileMapping;
+use super::{Disturbance, Kind, Medium, StoreTracking};
 use crate::error::{Error, Result};
 use crate::units::Extent;
 
@@ -96,7 +97,25 @@ fn on_file(file: &Arc<OpenFile>) -> Vec<Check> {
         works("holes can be made and found", holes, "copies will not be sparse"),
         works("nobody else writes: it can be proven", proof, "every plan compares both sides"),
         works("cloned ranges", clone_range(file), "copies do not share blocks"),
+        works(
+            "stores into arrays are tracked by page",
+            track_store(file),
+            "arrays are mirrored at flush() and at verbs only, by comparing",
+        ),
     ]
+}
+
+/// One store into a mapping of the file, which a scan has to find, and nothing else.
+fn track_store(file: &OpenFile) -> Result<&'static str> {
+    let mapping = FileMapping::make(file, Extent::new(0, 65536), StoreTracking::Pages)?;
+    // SAFETY: the mapping is writable, lives until the end of this function, and is 65,536 bytes of a file that long.
+    unsafe { mapping.address().add(65535).write_volatile(2) };
+    let found = mapping.scan(0)?.pages;
+    match found.as_slice() {
+        // A page may have any size up to all of the mapping.
+        [page] if page.end() == 65536 => Ok("userfaultfd and PAGEMAP_SCAN"),
+        _ => Err(Error::argument("tracking", format!("one store was reported as {found:?}"))),
+    }
 }
 
 /// FICLONE onto a second scratch file in the same folder.

@@ -59,6 +59,8 @@ impl Pair {
         }
         self.volume.ensure_session()?;
         let _start = self.start_restoring(Verb::ResumeRestore)?;
+        // Memory may have outlived the pair that handed it out, and the restore been begun by another process since.
+        self.check_arrays_stay(restore.resize())?;
         let pending = restore.pending_extents();
         self.volume.tell_others(&self.leg, &pending, |_| Ok(restore.resize()))?;
         let plan = self.resumed_plan(&restore);
