@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from files import WrongResult
+from live_arrays import arrays
 from live_figures import Figure
+from live_guard import guarding
 from live_open import footprint
 from live_restore import returning
 from live_split import splitting
@@ -22,6 +24,8 @@ ROWS: dict[str, Callable[..., list[Figure]]] = {
     "splitting": splitting,
     "returning": returning,
     "footprint": footprint,
+    "arrays": arrays,
+    "guarding": guarding,
 }
 
 

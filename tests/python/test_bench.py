@@ -36,6 +36,8 @@ LIVE = {
     "splitting": {"bare, fsync of the 2nd file"},
     "returning": {"idle"},
     "footprint": set(),
+    "arrays": {"np.memmap", "1000 os.pwrite"},
+    "guarding": {"copy and copy back"},
 }
 TOOLS = sorted(set().union(*PEERS.values()) - {"bare", "python"})
 
