@@ -62,6 +62,11 @@ impl Reader {
         })
     }
 
+    /// Fills `buffer` if all of it is in the kernel's cache; whether it was.
+    pub fn read_cached_at(&self, buffer: &mut [u8], offset: u64) -> bool {
+        self.0.read_cached_at(buffer, offset)
+    }
+
     /// The parts of `within` that hold data.
     pub fn data_extents(&self, within: Extent) -> Result<Vec<Extent>> {
         self.0.data_extents(within)

@@ -4,13 +4,14 @@
 //! error and not a SIGBUS (I9). What is different for devices stands in `device`.
 
 use std::fs::File;
+use std::io::IoSliceMut;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{Advice, FallocateFlags, SeekFrom};
-use rustix::io::Errno;
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
 use super::identity::{file_system_id, stamp_of_file};
 use super::mapped::{self, FileMapping};
@@ -105,6 +106,14 @@ impl Medium for OpenFile {
             }
         }
         Ok(filled)
+    }
+
+    fn read_cached_at(&self, buffer: &mut [u8], offset: u64) -> bool {
+        let wanted = buffer.len();
+        let read =
+            preadv2(&self.file, &mut [IoSliceMut::new(buffer)], offset, ReadWriteFlags::NOWAIT);
+        // Less than all, an error, a file system that cannot be asked: it is no answer.
+        read == Ok(wanted)
     }
 
     fn write_at(&self, data: &[u8], offset: u64) -> Result<()> {

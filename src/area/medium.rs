@@ -25,6 +25,8 @@ pub trait Medium: Send + Sync + Debug {
     fn stamp(&self) -> Result<Stamp>;
     /// Fills `buffer` from `offset`; returns fewer bytes only at the end of the medium.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize>;
+    /// Fills `buffer` if all of it is in the kernel's cache; whether it was. Never waits for the storage.
+    fn read_cached_at(&self, buffer: &mut [u8], offset: u64) -> bool;
     /// Writes all of `data` at `offset`; a file grows when that lies past its end.
     fn write_at(&self, data: &[u8], offset: u64) -> Result<()>;
     /// Makes the extent read as zeros, as a hole where the medium has holes. Never changes the length.

@@ -1,6 +1,6 @@
 //! One piece, copied as it is: data is written, holes become holes.
 
-use super::piece::{Buffers, pages_with_data, room};
+use super::piece::{Buffers, differing_pages, pages_with_data, room};
 use crate::area::{Kind, Reader, Writer};
 use crate::error::Result;
 use crate::units::{Extent, PAGE_BYTES, merged, subtracted};
@@ -14,12 +14,14 @@ pub(super) struct Done {
     pub(super) punched: Vec<Extent>,
 }
 
-/// Copies one extent. `checked` is called with the extent's bytes before any of them is written.
+/// Copies one extent. `checked` is called with the extent's bytes before any of them is written. `spare_equal`: pages
+/// that the target's cache shows to be equal are left as they are.
 pub(super) fn copy_extent(
     from: &Reader,
     to: &Writer,
     extent: Extent,
     buffers: &mut Buffers,
+    spare_equal: bool,
     checked: &dyn Fn(Extent, &mut Buffers) -> Result<bool>,
 ) -> Result<Done> {
     let data = from.data_extents(extent)?;
@@ -32,7 +34,11 @@ pub(super) fn copy_extent(
         if !read_already {
             from.read_exact_at(bytes, part.offset)?;
         }
-        for part in worth_writing(from, to, part, bytes)? {
+        let wanted = match spare_equal {
+            true => differing_from_cache(to, part, bytes, &mut buffers.to)?,
+            false => worth_writing(from, to, part, bytes)?,
+        };
+        for part in wanted {
             let start = (part.offset - extent.offset) as usize;
             let bytes = whole.get(start..start + part.length as usize).unwrap_or_default();
             to.write_at(bytes, part.offset)?;
@@ -41,6 +47,29 @@ pub(super) fn copy_extent(
         }
     }
     Ok(done)
+}
+
+/// The pages of an extent that are not known to hold these `bytes` already. A hole is none that does: afterwards both
+/// sides are allocated alike. What is not in the cache is not read: writing a block costs less than reading it.
+fn differing_from_cache(
+    to: &Writer,
+    extent: Extent,
+    bytes: &[u8],
+    buffer: &mut Vec<u8>,
+) -> Result<Vec<Extent>> {
+    let there = to.reader().data_extents(extent)?;
+    let mut wanted = subtracted(&[extent], &there);
+    for part in there {
+        let cached = room(buffer, part.length);
+        if to.reader().read_cached_at(cached, part.offset) {
+            let start = (part.offset - extent.offset) as usize;
+            let bytes = bytes.get(start..start + part.length as usize).unwrap_or_default();
+            wanted.extend(differing_pages(bytes, cached, part.offset, PAGE_BYTES));
+        } else {
+            wanted.push(part);
+        }
+    }
+    Ok(merged(wanted))
 }
 
 /// The parts of an extent whose `bytes` have to be written: a device does not tell where it has holes, so its zeros

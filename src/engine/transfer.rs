@@ -67,6 +67,9 @@ pub struct Transfer<'a> {
     pub block_size: BlockSize,
     /// So much is claimed at once; at least a block.
     pub piece_bytes: u64,
+    /// What the target's cache shows to be there already is not written again. Not for a target whose cache may show
+    /// what its storage lacks.
+    pub spare_equal: bool,
     /// After so many bytes the target is synced and the pieces are reported durable.
     pub batch_bytes: u64,
     /// Whether the target is synced before a batch is reported; only a test of that rule says no.
@@ -227,7 +230,7 @@ fn run_extent(
         Some(check) => check_blocks(job, extent, buffers, check),
     };
     let done = match job.plan.method {
-        Method::Copy => copy_extent(job.from, job.to, extent, buffers, &check)?,
+        Method::Copy => copy_extent(job.from, job.to, extent, buffers, job.spare_equal, &check)?,
         Method::Compare => compare_extent(job.from, job.to, extent, buffers, &check)?,
     };
     steps.changed(&done.written);

@@ -14,7 +14,7 @@ use crate::bitmap::Bitmap;
 use crate::catalog::{Epoch, MapKind, MapRef, PendingRecord, RestoredRecord, Scope};
 use crate::engine::{Control, CopyPlan, CopyStats};
 use crate::error::{Error, Result};
-use crate::state::{Condition, Mode};
+use crate::state::{Condition, Mode, Reason};
 use crate::volume::{Beginning, Pace, Restoring, Source};
 
 /// A restore that has begun: what is left of it, and the plan that it follows.
@@ -42,11 +42,18 @@ impl Pair {
         self.leg.dirty().make_room(size.count(length));
         if self.host().keeps(Order::SourceSyncedBeforePending) {
             // What is not pending is taken for restored after a crash, so it must be durable too, or be pending.
-            match self.leg.mode() {
-                Mode::Exclusive if !self.volume.has_untracked() => {
-                    self.add_unsynced(&pending, &scope);
+            let known = match self.leg.mode() {
+                Mode::Exclusive => !self.volume.has_untracked(),
+                Mode::Shared => {
+                    plan.reason == Reason::Bitmap
+                        && self.volume.knows_unsynced()
+                        && self.doubt().is_none()
                 }
-                Mode::Exclusive | Mode::Shared => self.volume.sync_source(false)?,
+            };
+            if known {
+                self.add_unsynced(&pending, &scope);
+            } else {
+                self.volume.sync_source(false)?;
             }
         }
         self.leg.dirty().add(&pending);

@@ -171,6 +171,7 @@ impl Pair {
             plan,
             block_size,
             piece_bytes: PIECE_BYTES,
+            spare_equal: false,
             batch_bytes: u64::MAX,
             sync_batches: true,
             pool: self.volume.pool(),

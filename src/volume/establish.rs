@@ -103,6 +103,7 @@ impl Volume {
             plan,
             block_size: leg.block_size(),
             piece_bytes: PIECE_BYTES,
+            spare_equal: false,
             batch_bytes: self.settings.batch_bytes,
             sync_batches: self.host.keeps(Order::MirrorSyncedBeforeClear),
             pool: &self.pool,

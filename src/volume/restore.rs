@@ -5,15 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::{Leg, Phase, Restoring, Running, Side, Source, Volume, unpoisoned};
-use crate::area::Order;
+use crate::area::{Kind, Order};
 use crate::bitmap::Bitmap;
 use crate::catalog::{MapKind, Record};
 use crate::engine::{
     BlockCheck, Claim, Control, CopyPlan, CopyStats, PIECE_BYTES, Pool, Steps, Transfer, transfer,
 };
 use crate::error::{Error, Result};
-use crate::state::{Condition, State};
-use crate::units::{Extent, OFFSET_MAX};
+use crate::state::{Condition, Reason, State};
+use crate::units::{Extent, OFFSET_MAX, merged};
 
 /// How a restore copies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -201,6 +201,10 @@ impl Volume {
             check: restore.is_sealed().then_some(&check as _),
             last: Mutex::new((self.traffic.entered(), Instant::now())),
         };
+        // A block is claimed as a whole, with all ranges of it that are to be restored.
+        let size = leg.block_size();
+        let blocks = plan.extents.iter().map(|extent| size.aligned_out(*extent, restore.length()));
+        let plan = &CopyPlan { extents: merged(blocks.collect()), ..plan.clone() };
         let alone = Pool::new(1);
         let (pool, piece_bytes) = match pace {
             Pace::Eager => (&self.pool, PIECE_BYTES),
@@ -212,12 +216,22 @@ impl Volume {
             plan,
             block_size: leg.block_size(),
             piece_bytes,
+            spare_equal: self.may_spare(leg, restore, plan),
             batch_bytes: self.settings.batch_bytes,
             sync_batches: self.host.keeps(Order::SourceSyncedBeforeClear),
             pool,
             control,
         };
         transfer(&job, &steps)
+    }
+
+    /// What was marked was written lately, so it is in the cache, and mostly a page of a block and not all of it.
+    fn may_spare(&self, leg: &Leg, restore: &Restoring, plan: &CopyPlan) -> bool {
+        let files = self.source().is_ok_and(|source| source.reader().kind() == Kind::File)
+            && restore.mirror().kind() == Kind::File;
+        // After a failed sync a cache may show what its storage lacks; and forced is forced.
+        let suspect = leg.catalog().record().conditions.has(Condition::SourceSuspect);
+        files && plan.reason == Reason::Bitmap && !suspect
     }
 
     /// No block is redirected any more; the other mirrors are told.

@@ -139,14 +139,15 @@ def test_verbs_that_need_the_source_wait_for_a_restore_from_another(any_fs: Path
 
 def test_a_restore_waits_for_another_mirror_that_is_being_synchronized(tmp_path: Path) -> None:
     source = tmp_path / "source"
-    write_pattern(source, 96 * MIB, seed=2, holes=False)
+    # So large that its copy and sync take longer than the time between two reports.
+    write_pattern(source, 256 * MIB, seed=2, holes=False)
     with mirrors_of(source, 2) as (one, two):
         one.split()
         point = digest(source)
         refused = list[str]()
 
         def restore_meanwhile(phase: str, done: int, total: int) -> None:
-            if not refused and done < total:
+            if not refused and two.state != "synchronized":
                 with pytest.raises(errors.StateError) as caught:
                     one.restore()
                 refused.append(str(caught.value))
