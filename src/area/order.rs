@@ -47,6 +47,8 @@ pub enum Order {
     MarksSavedBeforeIntentRemoved,
     /// `seal`: the digests are on disk before the record names their root.
     SealSyncedBeforeRoot,
+    /// `restore`: many ranges are in a file on disk before the record names it.
+    RangesSyncedBeforeRecord,
     /// Catalog: pages of a bitmap are synced before the record that makes them valid.
     PagesSyncedBeforeRecord,
     /// Catalog: a committed record is synced before the commit returns.
@@ -69,7 +71,7 @@ pub enum Order {
 
 impl Order {
     /// All rules, for the tests that leave out one at a time.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::StateBeforeMirrorBytes,
         Self::MirrorSyncedBeforeSynchronized,
         Self::MirrorSyncedBeforeClear,
@@ -90,6 +92,7 @@ impl Order {
         Self::SidesSyncedBeforeIntentRemoved,
         Self::MarksSavedBeforeIntentRemoved,
         Self::SealSyncedBeforeRoot,
+        Self::RangesSyncedBeforeRecord,
         Self::PagesSyncedBeforeRecord,
         Self::RecordSynced,
         Self::AlternateSlots,

@@ -20,6 +20,7 @@ mod intents;
 mod maps;
 mod page;
 mod pages;
+mod ranges;
 mod record;
 mod seal;
 mod slots;
@@ -29,6 +30,7 @@ pub use history::Event;
 pub use intent_pages::Logged;
 pub use intents::IntentLog;
 pub use maps::{MapKind, MapRef};
+pub use ranges::StoredScope;
 pub use record::{
     CleanMark, Epoch, Established, MirrorRecord, PendingRecord, Point, Record, RestoredRecord,
     Scope, Sibling, SourceRecord, StoredPath,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{MapKind, MapRef};
+use super::{MapKind, MapRef, StoredScope};
 use crate::area::{Kind, Ownership, Stamp};
 use crate::state::{Conditions, Consistency, Method, Mode, Reason, State};
 use crate::units::{BlockSize, Extent};
@@ -143,7 +143,7 @@ pub struct PendingRecord {
     /// Its blocks ([`MapKind::Restore`]).
     pub map: MapRef,
     /// What of the source it brings back.
-    pub scope: Scope,
+    pub scope: StoredScope,
     /// The length that the source is still to get.
     pub resize: Option<u64>,
     /// The file that is being restored.

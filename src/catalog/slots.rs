@@ -24,7 +24,7 @@ const SLOT_BYTES: u64 = 2 * COPY_BYTES;
 pub(super) const END_OFFSET: u64 = FIRST_OFFSET + 2 * SLOT_BYTES;
 const HEAD_BYTES: usize = 48;
 
-/// A record that does not fit is a mistake of the caller (too many ranges), refused before anything is written.
+/// A record that does not fit is refused before anything is written.
 pub(super) fn encode(sequence: u64, record: &Record) -> Option<Vec<u8>> {
     let json = serde_json::to_vec(record).ok()?;
     let mut head = Vec::with_capacity(HEAD_BYTES + json.len());

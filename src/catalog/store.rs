@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::maps::file_length;
 use super::pages::Pages;
-use super::{Event, IntentLog, MapKind, Record, Seal, header, history, intents, seal, slots};
+use super::{
+    Event, IntentLog, MapKind, Record, Seal, header, history, intents, ranges, seal, slots,
+};
 use crate::area::{Access, Host, Lock, Order, Reader, Writer};
 use crate::bitmap::Bitmap;
 use crate::error::{Error, Result};
@@ -154,7 +156,8 @@ impl Catalog {
         // The catalog first: without it the rest means nothing.
         host.remove(&folder.join(NAME))?;
         host.sync_folder(folder)?;
-        for name in ["history", "seal", "seal.next", intents::NAME, NEXT_NAME, LOCK_NAME] {
+        let names = ["history", "seal", "seal.next", intents::NAME, NEXT_NAME, LOCK_NAME];
+        for name in names.iter().chain(&ranges::NAMES) {
             host.remove(&folder.join(name))?;
         }
         self.lock = None;
@@ -186,12 +189,8 @@ pub(super) fn load(
 }
 
 pub(super) fn encode(sequence: u64, record: &Record) -> Result<Vec<u8>> {
-    slots::encode(sequence, record).ok_or_else(|| {
-        Error::argument(
-            "ranges",
-            "they are too many to be recorded; restore fewer, or whole neighbouring ones, at once",
-        )
-    })
+    slots::encode(sequence, record)
+        .ok_or_else(|| Error::argument("record", "it does not fit into its slot"))
 }
 
 /// That a catalog is there and can be believed; its path.

@@ -78,7 +78,7 @@ impl Pair {
             let record = PendingRecord {
                 id: begin.id,
                 map: MapRef::default(),
-                scope: begin.scope.clone(),
+                scope: self.leg.catalog().store_scope(&begin.scope)?,
                 resize,
                 source: stamp,
                 reason: plan.reason,

@@ -192,7 +192,15 @@ impl Restoring {
 
     pub(super) fn within_ranges(&self, extents: &[Extent]) -> Vec<Extent> {
         match &self.scope {
-            Scope::Ranges(ranges) => intersected(extents, ranges),
+            Scope::Ranges(ranges) => {
+                // Of many ranges only those near: asked for every piece and every read.
+                let Some((first, last)) = extents.first().zip(extents.last()) else {
+                    return Vec::new();
+                };
+                let from = ranges.partition_point(|range| range.end() <= first.offset);
+                let to = ranges.partition_point(|range| range.offset < last.end());
+                intersected(extents, ranges.get(from..to).unwrap_or_default())
+            }
             Scope::Whole | Scope::Blocks => extents.to_vec(),
         }
     }

@@ -23,6 +23,7 @@ pub(super) fn load_restore(leg: &Leg, side: &Side) -> Result<Option<Restoring>> 
             problem: "the list of blocks that are still to be restored is damaged".into(),
         });
     };
+    let scope = catalog.load_scope(&pending.scope)?;
     let seal = catalog.read_seal()?.map(Arc::new);
     let record = catalog.record();
     Ok(Some(Restoring::new(Beginning {
@@ -31,7 +32,7 @@ pub(super) fn load_restore(leg: &Leg, side: &Side) -> Result<Option<Restoring>> 
         seal,
         block_size: record.block_size,
         length: record.length,
-        scope: pending.scope,
+        scope,
         resize: pending.resize,
         pending: blocks,
         planned,

@@ -142,6 +142,7 @@ fn needed_by(rule: Order) -> Option<(Mode, &'static str, &'static str)> {
         Order::StoresCollectedBeforeGivenBack => (Exclusive, "arrays, split", ""),
         Order::CleanMarkAfterGivenBack => (Exclusive, "arrays, outliving the pair", ""),
         Order::SealSyncedBeforeRoot => (Shared, "seal", "seal"),
+        Order::RangesSyncedBeforeRecord => (Exclusive, "many ranges", ""),
         Order::PagesSyncedBeforeRecord => (Exclusive, "written corruption", ""),
         Order::RecordSynced => (Shared, "first", ""),
         Order::AlternateSlots => (Shared, "first", "checksum"),

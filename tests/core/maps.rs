@@ -6,7 +6,7 @@ use std::sync::Arc;
 use splitmirror::area::Stamp;
 use splitmirror::bitmap::Bitmap;
 use splitmirror::catalog::{
-    Catalog, MapKind, MapRef, PendingRecord, Record, RestoredRecord, Scope,
+    Catalog, MapKind, MapRef, PendingRecord, Record, RestoredRecord, Scope, StoredScope,
 };
 use splitmirror::error::Error;
 use splitmirror::sim::{Random, SimHost};
@@ -48,7 +48,7 @@ fn pending(record: &mut Record) {
     record.pending = Some(PendingRecord {
         id: Uuid::from_u128(3),
         map: MapRef::default(),
-        scope: Scope::Blocks,
+        scope: StoredScope::Here(Scope::Blocks),
         resize: None,
         source: stamp,
         reason: Reason::Bitmap,

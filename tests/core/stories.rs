@@ -40,6 +40,7 @@ pub(crate) const EXCLUSIVE: &[Tale] = &[
     ("writes between syncs", writes_between_syncs),
     ("restored before a flush", restored_before_a_flush),
     ("abandoned", abandoned),
+    ("many ranges", many_ranges),
     ("cold regions, synchronized", cold_synchronized),
     ("cold regions, split", cold_split),
     ("cold regions, synchronizing", cold_synchronizing),
@@ -109,8 +110,22 @@ fn ranges(story: &mut Story) -> Told {
     story.split()?;
     story.native_writes(6, true)?;
     let block = BLOCK as u64;
-    let ranges = vec![(100, 3 * block), (9 * block, block), (15 * block + 5, 900)];
+    let ranges =
+        vec![(100, 3 * block), (9 * block, block), (15 * block + 5, 900), (15 * block + 990, 7)];
     story.restore(RestoreOptions { ranges: Some(ranges), ..RestoreOptions::default() })?;
+    story.restore(restore())
+}
+
+/// More ranges than a record has room for, many of them in each block.
+fn many_ranges(story: &mut Story) -> Told {
+    start(story)?;
+    story.split()?;
+    story.writes(5)?;
+    story.flush()?;
+    let stride = story.bytes.len() as u64 / 300;
+    let ranges = (0..300).map(|number| (number * stride, 17)).collect();
+    story.restore(RestoreOptions { ranges: Some(ranges), ..RestoreOptions::default() })?;
+    story.writes(2)?;
     story.restore(restore())
 }
 
