@@ -64,3 +64,13 @@ class ConsistencyError(SplitMirrorError):
     exit_code: ClassVar[int] = 8
     required: str = ""
     reached: str = ""
+
+
+class MemberMovedError(SplitMirrorError):
+    """The source does not hold ``member`` where the mirror does, so it cannot go back alone."""
+
+    id: ClassVar[str] = "member-moved"
+    exit_code: ClassVar[int] = 8
+    path: str = ""
+    member: str = ""
+    format: str = ""

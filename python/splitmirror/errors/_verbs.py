@@ -70,6 +70,15 @@ class ArgumentError(SplitMirrorError, ValueError):
     argument: str = ""
 
 
+class FormatError(SplitMirrorError):
+    """The ``plugin`` for a ``format`` failed, or cannot give the bytes of a ``member``."""
+
+    id: ClassVar[str] = "format"
+    format: str = ""
+    member: str = ""
+    plugin: str = ""
+
+
 class RangeError(SplitMirrorError, ValueError):
     """An offset or length in bytes lies outside the area, is negative or overflows."""
 

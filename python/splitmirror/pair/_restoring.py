@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from splitmirror import _core
-from splitmirror._logging import drain
-from splitmirror._types import Accept, AnyPath, Progress, Ranges, accepted, byte_ranges
+from splitmirror._types import Accept, AnyPath, Progress, Ranges, accepted
 from splitmirror.errors import ArgumentError
-from splitmirror.hooks import HookRun, Hooks
-from splitmirror.pair._handle import PairHandle, watched
-from splitmirror.pair.restorejob import RestoreJob
+from splitmirror.hooks import Hooks
+from splitmirror.layout import Index
+from splitmirror.pair._handle import watched
+from splitmirror.pair._places import Wanted
+from splitmirror.pair._starting import Starting
 from splitmirror.plan import Plan
 from splitmirror.reports import AbandonReport, Receipt
 
 
-class Restoring(PairHandle):
+class Restoring(Starting):
     """Verbs of MirrorPair that write the source, never the mirror."""
 
     def restore(
@@ -24,6 +25,9 @@ class Restoring(PairHandle):
         plan: Plan | None = None,
         full: bool = False,
         ranges: Ranges | None = None,
+        index: Index | None = None,
+        member: str | None = None,
+        format: str | None = None,
         to: AnyPath | None = None,
         overwrite: bool = False,
         restart: bool = False,
@@ -45,6 +49,10 @@ class Restoring(PairHandle):
             plan: from plan_restore(); carried out as it is, or refused.
             full: copy every block, not only what differs.
             ranges: restore only these (offset, length) pairs, in bytes.
+            index: restore only this slice, such as ``np.s_[100:200, :]``, of the array that
+                array() names, else of the .npy file that the mirror is.
+            member: restore only this member of the file, one of members().
+            format: how to read the file to find the member; None for the first that recognises it.
             to: restore into this file or device instead; the source is not touched.
             overwrite: ``to`` may exist.
             restart: there is an interrupted restore: begin anew, and restore also what was
@@ -64,16 +72,23 @@ class Restoring(PairHandle):
             SealMismatchError: blocks of the mirror differ from its seal.
             StalePlanError: the pair has moved on since the plan.
             RangeError: a range does not lie in the mirror.
+            ArgumentError: arguments exclude each other, or index or member cannot be found.
+            MemberMovedError: the source has not the same slice or member at the same places.
+            FormatError: the plug-in of the format failed.
             NoSpaceError, AreaIOError: reading or writing failed; resume_restore() goes on.
             CancelledError: ``cancel`` was used.
             HookError: the stop hook failed; nothing was restored.
         """
 
+        wanted = Wanted(ranges=ranges, index=index, member=member, format=format)
+        wanted.check(full=full, plan=plan is not None)
+        places = self._wanted_ranges(wanted, scratch=to is not None, restart=restart)
+
         def restore() -> str:
             return self._core.restore(
                 plan=None if plan is None else plan._core,
                 full=full,
-                ranges=byte_ranges(ranges),
+                ranges=places,
                 to=to,
                 overwrite=overwrite,
                 restart=restart,
@@ -89,81 +104,6 @@ class Restoring(PairHandle):
             self._stop(run)
             receipt = self._report(Receipt, restore)
         return replace(receipt, hooks=run.results)
-
-    def start_restore(
-        self,
-        *,
-        plan: Plan | None = None,
-        full: bool = False,
-        ranges: Ranges | None = None,
-        restart: bool = False,
-        resume: bool = False,
-        ignore_sidecars: bool = False,
-        accept: Accept = (),
-        hooks: Hooks | None = None,
-        throttle: int | None = None,
-    ) -> RestoreJob:
-        """Begin a restore that has taken effect when this returns, and copies behind the program.
-
-        From then on everybody who reads and writes through the pair sees the mirror's point in
-        time: what is not copied yet is read from the mirror. What is written meanwhile stays, and
-        the receipt says where. It needs mode "exclusive": programs that open the source's file
-        themselves would see it half restored. It is durable: a crash leaves a pending restore.
-
-        Args:
-            plan: from plan_restore(); carried out as it is, or refused.
-            full: copy every block, not only what differs.
-            ranges: restore only these (offset, length) pairs, in bytes.
-            restart: begin anew over a restore that is pending.
-            resume: go on with the restore that is pending; excludes the arguments before.
-            ignore_sidecars: go on although the source has, for instance, a newer ``-wal`` file.
-            accept: conditions to override by name, such as "mirror-skewed".
-            hooks: stop, before anything changes, and start, as soon as the restore has taken
-                effect: not at the end of the copying.
-            throttle: copy at most so many bytes a second; None: no limit.
-
-        Raises:
-            ArgumentError: the pair is not of mode "exclusive", or arguments exclude each other.
-            StateError: the pair is not split, or a restore is pending or running.
-            HookError: the stop hook failed; nothing was restored.
-            SourceMountedError, SidecarError, MirrorSkewedError, StalePlanError, RangeError: as
-                restore().
-        """
-        self._not_in_a_hook()
-        rate = 0 if throttle is None else max(1, int(throttle))
-        if resume and (plan is not None or full or ranges is not None or restart):
-            raise ArgumentError(
-                "resume goes on with the restore that was begun; it excludes plan, full, ranges "
-                "and restart",
-                argument="resume",
-            )
-        run = self._hook_run(hooks, None)
-        try:
-            with run:
-                self._stop(run)
-                if resume:
-                    core = self._core.start_resume(
-                        ignore_sidecars=ignore_sidecars, accept=accepted(accept), rate=rate
-                    )
-                else:
-                    core = self._core.start_restore(
-                        plan=None if plan is None else plan._core,
-                        full=full,
-                        ranges=byte_ranges(ranges),
-                        restart=restart,
-                        ignore_sidecars=ignore_sidecars,
-                        accept=accepted(accept),
-                        rate=rate,
-                    )
-        finally:
-            drain()
-        return RestoreJob(core, run.results)
-
-    @property
-    def restore_job(self) -> RestoreJob | None:
-        """The restore that copies in the background, if one does."""
-        core = self._core.restore_job()
-        return None if core is None else RestoreJob(core)
 
     def heal(
         self,
@@ -201,14 +141,6 @@ class Restoring(PairHandle):
             ),
         )
 
-    @staticmethod
-    def _stop(run: HookRun) -> None:
-        """Run the stop hook; without it nothing is restored."""
-        run.before("stop")
-        error = run.failure("stop")
-        if error is not None:
-            raise error
-
     def resume_restore(
         self,
         *,
@@ -244,12 +176,25 @@ class Restoring(PairHandle):
         """
         return self._report(AbandonReport, self._core.abandon_restore)
 
-    def plan_restore(self, *, full: bool = False, ranges: Ranges | None = None) -> Plan:
+    def plan_restore(
+        self,
+        *,
+        full: bool = False,
+        ranges: Ranges | None = None,
+        index: Index | None = None,
+        member: str | None = None,
+        format: str | None = None,
+    ) -> Plan:
         """Work out what restore() would copy, without writing anything.
+
+        Arguments are those of restore(); the plan has the extents of a slice or member.
 
         Raises:
             StateError: the pair is not split.
             RangeError: a range does not lie in the mirror.
+            ArgumentError, MemberMovedError, FormatError: as restore().
         """
+        wanted = Wanted(ranges=ranges, index=index, member=member, format=format)
+        wanted.check(full=full)
         self._not_in_a_hook()
-        return Plan(self._core.plan_restore(full=full, ranges=byte_ranges(ranges)))
+        return Plan(self._core.plan_restore(full=full, ranges=self._wanted_ranges(wanted)))

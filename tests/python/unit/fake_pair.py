@@ -17,8 +17,11 @@ from splitmirror.errors import StateError
 class FakePlan:
     """The core's plan."""
 
+    def __init__(self, text: str) -> None:
+        self._text = text
+
     def to_json(self) -> str:
-        return json.dumps(documents.PLAN)
+        return self._text
 
 
 class FakePair:
@@ -74,12 +77,10 @@ class FakePair:
         return self._answer("status", documents.STATUS, {})
 
     def plan_establish(self, **options: Any) -> FakePlan:
-        self._answer("plan_establish", documents.PLAN, options)
-        return FakePlan()
+        return FakePlan(self._answer("plan_establish", documents.PLAN, options))
 
     def plan_restore(self, **options: Any) -> FakePlan:
-        self._answer("plan_restore", documents.PLAN, options)
-        return FakePlan()
+        return FakePlan(self._answer("plan_restore", documents.PLAN, options))
 
     def read(self, offset: int, size: int) -> bytes:
         return bytes(self.source[offset : offset + size])

@@ -93,6 +93,13 @@ TABLE: dict[str, tuple[type[BaseException] | None, str, int, dict[str, Any]]] = 
     "MirrorFailedError": (None, "mirror-failed", 6, {"path": "p"}),
     "ClosedPairError": (ValueError, "closed", 2, {}),
     "ForkedPairError": (None, "forked", 2, {}),
+    "FormatError": (None, "format", 1, {"format": "hdf5", "member": "a", "plugin": "m:Hdf5"}),
+    "MemberMovedError": (
+        None,
+        "member-moved",
+        8,
+        {"path": "p", "member": "a", "format": "npz"},
+    ),
     "HookError": (None, "hook", 1, {"hook": "stop", "detail": "it exited with status 3"}),
     "CancelledError": (None, "cancelled", 6, {"state": "unsynchronized"}),
 }
