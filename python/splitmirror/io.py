@@ -78,8 +78,8 @@ class AreaFile(io.RawIOBase):
         self._position = position
         return position
 
-    def truncate(self, size: int | None = None, /) -> NoReturn:
-        """Changing the length is not possible through a pair.
+    def truncate(self, size: int | None = None, /) -> int:
+        """Refuse: only a source that was opened for writing can change.
 
         Raises:
             io.UnsupportedOperation: always.
@@ -144,6 +144,27 @@ class SourceFile(AreaFile):
         count = self._core.write(self._position, data)
         self._position += count
         return count
+
+    def truncate(self, size: int | None = None, /) -> int:
+        """Make the source longer, with zeros; cutting it is not possible through a pair.
+
+        Libraries call it with the length that they believe the file has.
+
+        Raises:
+            io.UnsupportedOperation: it was opened for reading only, or would become shorter.
+        """
+        self._check_open()
+        length, wanted = self._length(), self._position if size is None else size
+        if not self._writable or wanted < length:
+            raise io.UnsupportedOperation(
+                f"truncate: {self.name} would become shorter, which a pair cannot mirror"
+                if self._writable
+                else "truncate"
+            )
+        if wanted > length:
+            self._unflushed = True
+            self._core.write(wanted - 1, b"\0")
+        return wanted
 
     def flush(self) -> None:
         """Make what was written durable: with no descriptor, os.fsync() cannot do it."""

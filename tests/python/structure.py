@@ -87,12 +87,18 @@ def panics(text: str) -> Findings:
 
 
 def unargued_unsafe(text: str) -> Findings:
-    """`unsafe` without a `// SAFETY:` comment within the six lines before it."""
+    """`unsafe` without a `// SAFETY:` comment within the six lines before it.
+
+    A function that is unsafe may have a `# Safety` section for its callers instead.
+    """
     code, lines = code_of(text), text.splitlines()
     findings: Findings = []
     for found in re.finditer(r"\bunsafe\b", code):
         line = line_of(code, found.start())
-        if not any("// SAFETY:" in before for before in lines[max(0, line - 7) : line - 1]):
+        function = code[found.start() :].startswith("unsafe fn")
+        argued = ["// SAFETY:", "/// # Safety"][: 1 + function]
+        before = "\n".join(lines[max(0, line - 7) : line - 1])
+        if not any(words in before for words in argued):
             findings.append(f"{line}: unsafe without a SAFETY comment")
     return findings
 

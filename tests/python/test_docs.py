@@ -185,7 +185,7 @@ def test_documents_without_a_class_are_named_too() -> None:
     given = {document.kind for document in docs_tables.classes()} - {""}
     for path in (ROOT / "python/splitmirror/cli").glob("*.py"):
         given |= set(re.findall(r'"kind": "([a-z-]+)"', path.read_text()))
-        given |= set(re.findall(r'show_entries\("([a-z-]+)"', path.read_text()))
+        given |= set(re.findall(r'show_(?:entries|names)\("([a-z-]+)"', path.read_text()))
     assert named(first_column(section("`--json`"))) == given
 
 

@@ -222,6 +222,11 @@ def test_order_knows_test_files() -> None:
         (unargued_unsafe, "unsafe { f() }", "// SAFETY: f is safe.\nunsafe { f() }"),
         (
             unargued_unsafe,
+            "/// # Safety\nunsafe { f() }",
+            "/// # Safety\n/// Never.\nunsafe fn f() {}",
+        ),
+        (
+            unargued_unsafe,
             "// SAFETY: far away" + "\n" * 7 + "unsafe { f() }",
             "#![deny(unsafe_code)] // unsafe",
         ),

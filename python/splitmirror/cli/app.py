@@ -22,6 +22,7 @@ COMMANDS = {
     "heal": ("healing", "Restore what was written during a restore."),
     "repair": ("healing", "Rebuild a mirror from another of the same source."),
     "plan": ("planning", "Show what establish or restore would copy."),
+    "members": ("places", "List what restore can bring back alone."),
     "verify": ("checking", "Compare source and mirror."),
     "seal": ("checking", "Record the digests of the mirror's blocks."),
     "scrub": ("checking", "Compare the mirror with its seal."),

@@ -16,6 +16,7 @@ import click
 from splitmirror._document import SCHEMA, Document
 from splitmirror._rows import rows, text_table, title
 from splitmirror.cli.words import in_command_words
+from splitmirror.units import printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -50,6 +51,15 @@ def show_entries(kind: str, documents: Sequence[Document]) -> None:
     """Write several reports as one JSON document."""
     entries = [document.to_dict() for document in documents]
     show_json({"schema": SCHEMA, "kind": kind, "entries": entries})
+
+
+def show_names(kind: str, names: Sequence[str], as_json: bool) -> None:
+    """Write names, a line each or as one JSON document."""
+    if as_json:
+        show_json({"schema": SCHEMA, "kind": kind, "entries": list(names)})
+        return
+    for name in names:
+        click.echo(printable(name))
 
 
 def show_table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from splitmirror.cli.options import byte_range, common, pair_options
+from splitmirror.cli.options import common, pair_options
 from splitmirror.cli.output import show
+from splitmirror.cli.places import place_options
 from splitmirror.pair import MirrorPair
 
 
@@ -29,16 +32,16 @@ def plan_establish_command(
 @plan_command.command("restore")
 @pair_options
 @click.option("--full", is_flag=True, help="Plan to copy every block.")
-@click.option("--range", "ranges", type=byte_range, multiple=True, metavar="OFFSET:LENGTH")
+@place_options
 @common
 def plan_restore_command(
     mirror: str,
     source: str | None,
     catalog: str | None,
     full: bool,
-    ranges: tuple[tuple[int, int], ...],
+    places: dict[str, Any],
     as_json: bool,
 ) -> None:
     """Show what restore would copy to the source of the MIRROR."""
     with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
-        show(pair.plan_restore(full=full, ranges=ranges or None).report, as_json)
+        show(pair.plan_restore(full=full, **places).report, as_json)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from typing import Any
 
 import click
 
 from splitmirror.cli.confirm import ask, ask_for_source
 from splitmirror.cli.options import (
     accept_option,
-    byte_range,
     common,
     dry_run_option,
     pair_options,
     yes_option,
 )
 from splitmirror.cli.output import show
+from splitmirror.cli.places import place_options
 from splitmirror.cli.progress import progress
 from splitmirror.cli.run import EXIT_INCOMPLETE
 from splitmirror.pair import MirrorPair
@@ -35,14 +36,7 @@ ignore_sidecars_option = click.option(
 @click.command("restore")
 @pair_options
 @click.option("--full", is_flag=True, help="Copy every block, not only what differs.")
-@click.option(
-    "--range",
-    "ranges",
-    type=byte_range,
-    multiple=True,
-    metavar="OFFSET:LENGTH",
-    help="Restore only this range of bytes (64K, 1G, 0x1000); can be repeated.",
-)
+@place_options
 @click.option("--to", type=click.Path(), help="Restore into this place; the source stays.")
 @while_in_use_option
 @ignore_sidecars_option
@@ -56,7 +50,7 @@ def restore_command(
     source: str | None,
     catalog: str | None,
     full: bool,
-    ranges: tuple[tuple[int, int], ...],
+    places: dict[str, Any],
     to: str | None,
     while_in_use: bool,
     ignore_sidecars: bool,
@@ -69,7 +63,7 @@ def restore_command(
     """Bring the source back to the MIRROR's point in time; the mirror is not written."""
     with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
         if dry_run:
-            _show_plan(pair, full=full, ranges=ranges, to=to, as_json=as_json)
+            _show_plan(pair, full=full, places=places, to=to, as_json=as_json)
             return 0
         existing = to is not None and os.path.lexists(to)
         # In any other state the restore is refused; a question before that would mislead.
@@ -80,7 +74,6 @@ def restore_command(
         with progress(as_json) as watch:
             receipt = pair.restore(
                 full=full,
-                ranges=ranges or None,
                 to=to,
                 overwrite=existing,
                 restart=restart,
@@ -88,6 +81,7 @@ def restore_command(
                 ignore_sidecars=ignore_sidecars,
                 accept=accept,
                 progress=watch,
+                **places,
             )
         return show_receipt(receipt, as_json)
 
@@ -152,12 +146,13 @@ def _show_plan(
     pair: MirrorPair,
     *,
     full: bool,
-    ranges: tuple[tuple[int, int], ...],
+    places: dict[str, Any],
     to: str | None,
     as_json: bool,
 ) -> None:
     # Nothing in another place can be known to be the same already.
-    plan = pair.plan_restore(full=full or to is not None, ranges=ranges or None).report
+    full = full or (to is not None and not any(places.values()))
+    plan = pair.plan_restore(full=full, **places).report
     show(plan if to is None else replace(plan, overwrites=printable(to)), as_json)
 
 
