@@ -48,6 +48,11 @@ impl OpenFile {
         Self { file, path, kind, tag_path }
     }
 
+    /// Another descriptor of the same open file.
+    pub(super) fn duplicate(&self) -> std::io::Result<File> {
+        self.file.try_clone()
+    }
+
     /// Where the attributes of a device are kept.
     pub(super) fn tag_path(&self) -> Option<&Path> {
         self.tag_path.as_deref()

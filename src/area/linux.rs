@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::file::OpenFile;
 use super::identity::{file_system_id, stamp_of_file};
+use super::mapped;
 use super::{
     Access, Found, Host, Kind, Lock, Medium, Ownership, Stamp, device, lock, mounts, users,
 };
@@ -90,6 +91,28 @@ fn backing(number: u64) -> Vec<Stamp> {
     found
 }
 
+impl Linux {
+    fn open_found(&self, found: &Found, path: &Path, write: bool) -> Result<File> {
+        let exclusive = if write && found.kind == Kind::Device { libc::O_EXCL } else { 0 };
+        File::options()
+            .read(true)
+            .write(write)
+            .custom_flags(exclusive | libc::O_NOCTTY | libc::O_NONBLOCK)
+            .open(&found.path)
+            .map_err(|error| match error.raw_os_error() {
+                Some(libc::EBUSY) => match self.mounted_on(found) {
+                    Some(mountpoint) => {
+                        Error::SourceMounted { path: found.path.clone(), mountpoint }
+                    }
+                    None => {
+                        Error::SourceInUse { path: found.path.clone(), pids: self.users(found) }
+                    }
+                },
+                _ => Error::io(path, if write { "opening for writing" } else { "opening" }, &error),
+            })
+    }
+}
+
 impl Host for Linux {
     fn find(&self, path: &Path) -> Result<Option<Found>> {
         let failed = |error: std::io::Error| Error::io(path, "stat", &error);
@@ -123,23 +146,8 @@ impl Host for Linux {
     fn open(&self, path: &Path, access: Access) -> Result<Arc<dyn Medium>> {
         let found = self.find(path)?.ok_or_else(|| Error::NotFound { path: path.to_path_buf() })?;
         let write = access == Access::Write;
-        let exclusive = if write && found.kind == Kind::Device { libc::O_EXCL } else { 0 };
-        let file = File::options()
-            .read(true)
-            .write(write)
-            .custom_flags(exclusive | libc::O_NOCTTY | libc::O_NONBLOCK)
-            .open(&found.path)
-            .map_err(|error| match error.raw_os_error() {
-                Some(libc::EBUSY) => match self.mounted_on(&found) {
-                    Some(mountpoint) => {
-                        Error::SourceMounted { path: found.path.clone(), mountpoint }
-                    }
-                    None => {
-                        Error::SourceInUse { path: found.path.clone(), pids: self.users(&found) }
-                    }
-                },
-                _ => Error::io(path, if write { "opening for writing" } else { "opening" }, &error),
-            })?;
+        let mapped = if write { mapped::open_file(&found.stamp) } else { None };
+        let file = mapped.map_or_else(|| self.open_found(&found, path, write), Ok)?;
         // What was opened is what was checked: nobody may have swapped the path in between.
         let meta = file.metadata().map_err(|error| Error::io(path, "stat", &error))?;
         let kind = kind_of(path, &meta)?;

@@ -2,6 +2,7 @@
 //! made it, so it is found by the file that it is of.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,6 +37,8 @@ pub(super) struct FileMapping {
     watch: Option<PageWatch>,
     memory: MmapRaw,
     extent: Extent,
+    /// The same open file that was mapped: a descriptor of its own, which goes with the memory.
+    file: File,
     path: PathBuf,
     /// Forks of this process when it was made.
     forks: u64,
@@ -80,14 +83,14 @@ impl FileMapping {
                     }
                 }
             };
-            Ok((forks, memory, watch))
+            Ok((forks, memory, watch, file.duplicate().map_err(failed("dup"))?))
         };
-        let (forks, memory, watch) =
+        let (forks, memory, watch, same) =
             map().map_err(|(operation, error)| Error::io(file.as_path(), operation, &error))?;
         let stamp = file.stamp()?;
         let path = file.as_path().to_path_buf();
-        let made =
-            Arc::new(Self { watch, memory, extent, path, forks, broken: AtomicBool::new(false) });
+        let broken = AtomicBool::new(false);
+        let made = Arc::new(Self { watch, memory, extent, file: same, path, forks, broken });
         ANY.store(true, Ordering::Release);
         live().entry((stamp.device, stamp.inode)).or_default().push(Arc::downgrade(&made));
         Ok(made)
@@ -100,13 +103,27 @@ pub(super) fn mappings(of: impl FnOnce() -> Result<Stamp>) -> Result<Vec<Arc<dyn
         return Ok(Vec::new());
     }
     let stamp = of()?;
+    Ok(found(&stamp).into_iter().map(|mapping| mapping as _).collect())
+}
+
+fn found(stamp: &Stamp) -> Vec<Arc<FileMapping>> {
     let mut live = live();
     live.retain(|_, mappings| {
         mappings.retain(|mapping| mapping.strong_count() > 0);
         !mappings.is_empty()
     });
     let found = live.get(&(stamp.device, stamp.inode)).into_iter().flatten();
-    Ok(found.filter_map(|mapping| mapping.upgrade().map(|mapping| mapping as _)).collect())
+    found.filter_map(Weak::upgrade).collect()
+}
+
+/// The open file of a mapping that has outlived whoever made it. Opened a second time, a file would look as if somebody
+/// else had it too, and a device could not be. Not in a child: its parent has the same one.
+pub(super) fn open_file(stamp: &Stamp) -> Option<File> {
+    if !ANY.load(Ordering::Acquire) {
+        return None;
+    }
+    let own = found(stamp).into_iter().find(|mapping| mapping.forks == forks_seen());
+    own.and_then(|mapping| mapping.file.try_clone().ok())
 }
 
 impl Mapping for FileMapping {

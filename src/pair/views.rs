@@ -87,9 +87,15 @@ impl Pair {
         }
     }
 
-    /// Refuses while mappings of the mirror are held.
+    /// Refuses while mappings of the mirror are held: by those who look at it, and, where it was a source before, by a
+    /// program that may still store into it.
     pub(super) fn check_no_views(&self) -> Result<()> {
-        let stamp = self.mirror_reader()?.stamp()?;
+        let mirror = self.mirror_reader()?;
+        let arrays = mirror.mappings()?.len() as u64;
+        if arrays > 0 {
+            return Err(Error::ViewsLive { views: arrays, of: "the mirror, which was a source," });
+        }
+        let stamp = mirror.stamp()?;
         match live().get(&(stamp.device, stamp.inode)) {
             None => Ok(()),
             Some(views) => Err(Error::ViewsLive { views: *views, of: "the mirror" }),

@@ -22,6 +22,7 @@ LENGTH = 256 * KIB
 # Runs one expression as another user and writes the error that it raises as JSON.
 PROGRAM = """
 import json, os, sys
+import numpy
 from splitmirror import MirrorPair, errors
 user, folder, expression = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 os.chdir(folder)
@@ -73,6 +74,15 @@ def test_a_source_that_may_not_be_read_is_refused(open_folder: Path) -> None:
     open_folder.chmod(0o777)
     with unchanged(open_folder):
         permission(as_nobody(open_folder, "MirrorPair.create('source', 'mirror')"), "/source")
+
+
+def test_a_source_that_may_not_be_written_has_no_array(open_folder: Path) -> None:
+    (open_folder / "source").chmod(0o644)
+    open_folder.chmod(0o777)
+    before = digest(open_folder / "source")
+    found = as_nobody(open_folder, "MirrorPair.create('source', 'mirror').array('u1')")
+    permission(found, "/source")
+    assert digest(open_folder / "source") == before
 
 
 def test_a_folder_that_may_not_be_written_gets_no_mirror(open_folder: Path) -> None:
