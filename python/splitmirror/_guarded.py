@@ -15,7 +15,15 @@ from splitmirror.units import format_time
 if TYPE_CHECKING:
     from splitmirror.pair._handle import PairHandle
 
-__all__ = ["Claim", "advised", "is_guarded", "is_unchanged", "point_label", "refusal"]
+__all__ = [
+    "Claim",
+    "advised",
+    "is_doubtful",
+    "is_guarded",
+    "is_unchanged",
+    "point_label",
+    "refusal",
+]
 
 _LABEL = "guard"
 
@@ -61,6 +69,13 @@ def is_unchanged(status: Status) -> bool:
     return split and status.changed_blocks == 0 and not status.conditions
 
 
+def is_doubtful(status: Status) -> bool:
+    """Whether the source may equal the point, and it is just that nobody can say."""
+    unsure = {Condition.OUTSIDE_WRITES, Condition.TRACKER_LOST}
+    split = status.state is State.SPLIT
+    return split and status.changed_blocks is None and unsure.issuperset(status.conditions)
+
+
 def advised(status: Status) -> Status:
     """Add what to do about the point of a guard that ended with its process, or kept changes.
 
@@ -91,8 +106,7 @@ def refusal(status: Status) -> StateError:
         if status.tracking is not None and not status.tracking.believed:
             doubts = doubts or [status.tracking.reason]
         if doubts:
-            message = f"it is not known that the source equals {_point(status)}"
-            message += f" ({', '.join(doubts)})"
+            message = f"the source is not what {_point(status)} is ({', '.join(doubts)})"
         else:
             changed = status.changed_blocks or 0
             blocks = "block" if changed == 1 else "blocks"

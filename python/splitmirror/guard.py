@@ -6,6 +6,7 @@ How a guard begins follows from where the pair stands, and how it ends from how 
 |---|---|---|
 | synchronized | split() | establish(): the mirror follows again |
 | split, source unchanged since | nothing: the point is used again | stays split, changes are kept |
+| split, nobody knows | compares; then as one of the lines beside | |
 | split, source changed | refuses; with ``new_point``: refresh() | establish() |
 | anything else | refuses; with ``new_point``: refresh() | establish() |
 
@@ -21,7 +22,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from splitmirror._core import CancelToken
-from splitmirror._guarded import Claim, is_unchanged, point_label, refusal
+from splitmirror._guarded import Claim, is_doubtful, is_unchanged, point_label, refusal
 from splitmirror._interrupts import Interrupts
 from splitmirror.errors import ArgumentError, OutsideWritesError, StateError
 from splitmirror.reports import EstablishReport, Receipt, SplitReport, Status
@@ -147,11 +148,18 @@ class Guard(ContextDecorator):
         elif status.state is State.SYNCHRONIZED:
             split = interrupts.finish(self._split)
             self.generation, self.label = split.generation, split.label
-        elif is_unchanged(status):
+        elif is_unchanged(status) or self._compares_equal(interrupts, status):
             self.generation, self.label = status.generation, status.label
             self.reused = True
         else:
             raise refusal(status)
+
+    def _compares_equal(self, interrupts: Interrupts, status: Status) -> bool:
+        """Whether the source equals the point, where only a comparison can tell."""
+        if not is_doubtful(status):
+            return False
+        token = CancelToken()
+        return interrupts.finish(lambda: self.pair.verify(cancel=token), token).matches
 
     def _split(self) -> SplitReport:
         try:

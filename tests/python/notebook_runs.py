@@ -68,7 +68,10 @@ def outputs(notebook: Any) -> list[list[dict[str, str]]]:
             stream = None
             for output in cell.outputs:
                 name = output.get("name")
-                if name is not None and name == stream:
+                if output.output_type == "error":
+                    # Its traceback is of the library's lines, too.
+                    found.append({"text/plain": f"{output.ename}: {output.evalue}"})
+                elif name is not None and name == stream:
                     found[-1]["text/plain"] += output.text
                 else:
                     found.append({"text/plain": output.text} if name else dict(output.data))

@@ -171,3 +171,20 @@ def test_many_runs_are_restored(tmp_path: Path) -> None:
         found = np.load(source)
         assert np.all(found[:, 1] == 1)
         assert np.all(found[:, 0] == 254)
+
+
+@pytest.mark.parametrize("tracking", ["pages", "compare"])
+def test_an_array_of_a_part_does_not_change_what_an_index_means(
+    pair: MirrorPair, source: Path, tracking: Any
+) -> None:
+    whole = pair.array(tracking=tracking)
+    offset, _ = data_of(source)
+    part = pair.array("<f8", (10, COLUMNS), offset + 50 * COLUMNS * 8, tracking=tracking)
+    part[:] = -1
+    whole[7] = -1
+    pair.restore(index=np.s_[7])
+    assert np.array_equal(whole[7], numbers()[7])
+    assert (part == -1).all(), "the rest is as it is now"
+    pair.restore(index=np.s_[50:60])
+    assert np.array_equal(part, numbers()[50:60])
+    del whole, part

@@ -34,9 +34,10 @@ class Guarding(Mirroring, Restoring, Checking):
         source is restored from the mirror, which stays split and is not written. A note on the
         exception says how many blocks were restored.
 
-        After a failure the point is still there. A guard that finds the source equal to it uses
-        it again, so a failed block can be repeated as it is; then the pair stays split after a
-        success, too, and the next guard asks for ``new_point``.
+        After a failure the point is still there. A guard that finds the source equal to it, by
+        comparing where it is not known, uses it again, so a failed block can be repeated as it
+        is; then the pair stays split after a success, too, and the next guard asks for
+        ``new_point``.
 
         Ctrl-C waits until a split, a restore or an establish of the guard has ended, and is
         raised then. Pressed during the refresh of ``new_point`` it cancels that, as it may copy

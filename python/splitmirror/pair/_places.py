@@ -122,13 +122,14 @@ class Places(PairHandle):
         return self._layout_now(scratch=scratch).extents(wanted.index)
 
     def _layout_now(self, *, scratch: bool) -> ArrayLayout:
-        if self._layout is not None:
-            # The caller said how both sides are to be seen.
-            return self._layout
+        # The header first: an array() of a part must not change what an index of the file means.
         try:
             with self._opened("mirror") as file:
                 layout = ArrayLayout.from_npy(file, what=f"mirror {self._shown('mirror')}")
         except ArgumentError as error:
+            if self._layout is not None:
+                # The caller said how both sides are to be seen.
+                return self._layout
             raise ArgumentError(
                 f"{error}; name the array's type and shape with array() first, or give ranges",
                 argument="index",

@@ -49,8 +49,8 @@ class Restoring(Starting):
             plan: from plan_restore(); carried out as it is, or refused.
             full: copy every block, not only what differs.
             ranges: restore only these (offset, length) pairs, in bytes.
-            index: restore only this slice, such as ``np.s_[100:200, :]``, of the array that
-                array() names, else of the .npy file that the mirror is.
+            index: restore only this slice, such as ``np.s_[100:200, :]``, of the .npy file that
+                the mirror is, else of the array that array() named last.
             member: restore only this member of the file, one of members().
             format: how to read the file to find the member; None for the first that recognises it.
             to: restore into this file or device instead; the source is not touched.
