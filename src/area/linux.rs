@@ -2,19 +2,16 @@
 
 use std::fs::File;
 use std::io::ErrorKind;
-use std::os::unix::fs::{
-    DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown,
-};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::file::OpenFile;
+use super::found::{backing, kind_of};
 use super::identity::{file_system_id, stamp_of_file};
 use super::mapped;
-use super::{
-    Access, Found, Host, Kind, Lock, Medium, Ownership, Stamp, device, lock, mounts, users,
-};
+use super::{Access, Found, Host, Kind, Lock, Medium, Ownership, device, lock, mounts, users};
 use crate::error::{Error, Result};
 
 /// The real host. Its one setting is where catalogs and tags of devices are kept.
@@ -47,48 +44,6 @@ impl Linux {
         let name = || format!("{}.tag", device::stable_name(number));
         (kind == Kind::Device).then(|| self.state_folder.join("tags").join(name()))
     }
-}
-
-fn kind_of(path: &Path, meta: &std::fs::Metadata) -> Result<Kind> {
-    let kind = meta.file_type();
-    let what = if kind.is_file() {
-        return Ok(Kind::File);
-    } else if kind.is_block_device() {
-        return Ok(Kind::Device);
-    } else if kind.is_dir() {
-        "a directory"
-    } else if kind.is_fifo() {
-        "a FIFO"
-    } else if kind.is_socket() {
-        "a socket"
-    } else {
-        "a character device"
-    };
-    Err(Error::UnsupportedArea { path: path.to_path_buf(), what })
-}
-
-/// The stamps of all that lies under a device: loop files, disks of partitions, parts of mapped devices.
-fn backing(number: u64) -> Vec<Stamp> {
-    let mut found: Vec<Stamp> = Vec::new();
-    let mut open = vec![number];
-    while let Some(next) = open.pop() {
-        found.extend(device::loop_file(next).and_then(|path| mounts::stamp_of_path(&path)));
-        for lower in device::lower_devices(next) {
-            let stamp = Stamp {
-                device: lower,
-                file_system: 0,
-                inode: 0,
-                length: 0,
-                modified_ns: 0,
-                changed_ns: 0,
-            };
-            if !found.iter().any(|known| known.same_file(&stamp)) {
-                found.push(stamp);
-                open.push(lower);
-            }
-        }
-    }
-    found
 }
 
 impl Linux {

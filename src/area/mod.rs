@@ -21,6 +21,7 @@ mod device;
 mod doctor;
 mod file;
 mod fork;
+mod found;
 mod host;
 mod identity;
 mod linux;
