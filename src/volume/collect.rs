@@ -214,7 +214,6 @@ impl Volume {
         mappings: &[Arc<dyn Mapping>],
         lost: &mut Lost,
     ) -> Result<Stirred, (Extent, Error)> {
-        let untracked = mappings.iter().any(|mapping| !mapping.is_tracked());
         for round in 0..ROUNDS {
             let mut found = 0;
             for mapping in mappings.iter().filter(|mapping| mapping.is_tracked()) {
@@ -225,6 +224,8 @@ impl Volume {
                     from = next;
                 }
             }
+            // After the scans: one that failed has found nothing either.
+            let untracked = mappings.iter().any(|mapping| !mapping.is_tracked());
             match (found, round) {
                 _ if untracked => return Ok(Stirred::Still),
                 (0, 0) => return Ok(Stirred::No),

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import MakeFileSystem
 from helpers import MIB, digest
 from scenes import writable_maps
 from several import mirrors_of
 from splitmirror import MirrorPair, State
 from splitmirror.arrays import Mirroring, Tracking
 from splitmirror.reports import ArraysInUse
+from splitmirror.states import Condition
 
 BOTH = pytest.mark.parametrize("tracking", ["pages", "compare"])
 LENGTH = 2 * MIB
@@ -200,3 +202,54 @@ def test_all_blocks_of_an_array_are_allocated(any_fs: Path, tracking: Tracking) 
         assert not array.any()
         assert np.array_equal(array, np.frombuffer(pair.read(0, LENGTH), "u1"))
         del array
+
+
+@BOTH
+def test_i8_a_mirror_without_room_costs_the_program_nothing(
+    make_file_system: MakeFileSystem, tmp_path: Path, tracking: Tracking
+) -> None:
+    disk = make_file_system("ext4", size=16 * MIB)
+    source = tmp_path / "source"
+    with source.open("xb") as file:
+        file.truncate(6 * MIB)
+    with MirrorPair.create(source, disk / "mirror") as pair:
+        pair.establish()
+        # The mirror is one hole; its disk fills up.
+        with (disk / "other").open("xb") as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(64 * 1024))
+        array = pair.array("u1", tracking=tracking, mirroring="on-flush")
+        array[:] = 7
+        pair.flush()
+        assert Condition.MIRROR_FAILED in pair.conditions
+        assert source.read_bytes() == array.tobytes()
+        array[5] = 8
+        (disk / "other").unlink()
+        pair.establish()
+        assert pair.mirror_path.read_bytes() == array.tobytes()
+        del array
+
+
+@BOTH
+def test_a_file_that_is_renamed_over_the_source_is_another_one(
+    tmp_path: Path, tracking: Tracking
+) -> None:
+    with opened(tmp_path) as pair:
+        array = pair.array("u1", tracking=tracking)
+        pair.split()
+        point = digest(pair.mirror_path)
+        other = tmp_path / "other"
+        other.write_bytes(b"x" * LENGTH)
+        other.replace(pair.source_path)
+        array[:] = 1
+        pair.flush()
+        assert Condition.SOURCE_REPLACED in pair.status().conditions
+        pair.restore()
+        assert digest(pair.source_path) == digest(pair.mirror_path) == point
+        array[:] = 2
+        assert digest(pair.source_path) == point, "the array is of the file that is gone"
+        fresh = pair.array("u1", tracking=tracking)
+        fresh[9] = 9
+        pair.restore()
+        assert fresh[9] == 0
+        del array, fresh
