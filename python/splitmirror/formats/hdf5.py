@@ -71,17 +71,18 @@ class Hdf5:
             dataset = _dataset(tree, member)
             _check_own_bytes(dataset, member)
             if dataset.chunks is not None:
-                if tree.userblock_size:
-                    # Releases of HDF5 differ in whether its length is counted in.
-                    _refuse(member, "it is chunked, in a file with a user block")
                 chunks = _chunks(dataset)
                 if not chunks:
                     _refuse(member, "nothing was ever written into it")
+                if tree.userblock_size:
+                    # Releases of HDF5 differ in whether its length is counted in.
+                    _refuse(member, "it is chunked, in a file with a user block")
                 return [(int(chunk.byte_offset), int(chunk.size)) for chunk in chunks]
-            place = dataset.id.get_offset()
-            if place is None:
+            place, length = dataset.id.get_offset(), dataset.id.get_storage_size()
+            # With a user block the place of what was never written is a number too.
+            if place is None or length == 0:
                 _refuse(member, "nothing was ever written into it")
-            return [(int(place), int(dataset.id.get_storage_size()))]
+            return [(int(place), int(length))]
 
     def description(self, file: BinaryIO, member: str) -> str:
         """Give item type, shape and, when it is chunked, how its chunks are stored."""
@@ -141,7 +142,8 @@ def _check_own_bytes(dataset: h5py.Dataset, member: str) -> None:
         _refuse(
             member, "its items are of variable length or references: their content is elsewhere"
         )
-    if dataset.size == 0:
+    # None is the size of a dataset that has a type alone.
+    if not dataset.size:
         _refuse(member, "it has no items")
 
 

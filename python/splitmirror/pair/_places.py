@@ -84,7 +84,9 @@ class Places(PairHandle):
     """Looks up where slices and members are."""
 
     def members(self, format: str | None = None) -> list[str]:
-        """Give the names of what restore(member=) can restore alone.
+        """Give the names of the members that the mirror has, for restore(member=).
+
+        Some of them may be refused there, with the reason: their bytes are not their own.
 
         Args:
             format: how to read the mirror: "npy", "npz", "hdf5" or that of a plug-in; None for
