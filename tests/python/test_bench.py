@@ -37,7 +37,7 @@ LIVE = {
     "returning": {"idle"},
     "footprint": set(),
     "arrays": {"np.memmap", "1000 os.pwrite"},
-    "guarding": {"copy and copy back"},
+    "guarding": {"copy and copy back", "pwrite, fdatasync"},
 }
 TOOLS = sorted(set().union(*PEERS.values()) - {"bare", "python"})
 
