@@ -6,6 +6,7 @@ no file descriptor: bytes written past the pair would not reach the mirror.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from abc import abstractmethod
@@ -62,7 +63,8 @@ class AreaFile(io.RawIOBase):
         """Move to a position in bytes; past the end is allowed, before the start is not.
 
         Raises:
-            ValueError: the position is negative or ``whence`` is not SEEK_SET, _CUR or _END.
+            OSError: the position is negative. Libraries expect it, as of a file of the system.
+            ValueError: ``whence`` is not SEEK_SET, _CUR or _END.
         """
         self._check_open()
         if whence == os.SEEK_SET:
@@ -74,7 +76,7 @@ class AreaFile(io.RawIOBase):
         else:
             raise ValueError(f"whence must be SEEK_SET, SEEK_CUR or SEEK_END, not {whence}")
         if position < 0:
-            raise ValueError(f"negative position {position}")
+            raise OSError(errno.EINVAL, f"negative position {position}", self.name)
         self._position = position
         return position
 
@@ -148,7 +150,8 @@ class SourceFile(AreaFile):
     def truncate(self, size: int | None = None, /) -> int:
         """Make the source longer, with zeros; cutting it is not possible through a pair.
 
-        Libraries call it with the length that they believe the file has.
+        Libraries call it with the length that they believe the file has, after they have
+        written all else: what is refused here is the cut alone.
 
         Raises:
             io.UnsupportedOperation: it was opened for reading only, or would become shorter.
@@ -157,7 +160,8 @@ class SourceFile(AreaFile):
         length, wanted = self._length(), self._position if size is None else size
         if not self._writable or wanted < length:
             raise io.UnsupportedOperation(
-                f"truncate: {self.name} would become shorter, which a pair cannot mirror"
+                f"truncate: {self.name} would become shorter, which a pair cannot mirror; "
+                "os.truncate() cuts it, and the next establish or refresh takes that over"
                 if self._writable
                 else "truncate"
             )
