@@ -84,3 +84,56 @@ def test_a_file_without_members(tmp_path: Path) -> None:
         mirror = pair.mirror_path
     run("members", mirror, code=2)
     run("restore", mirror, "--index", "0", "--yes", code=2)
+
+
+def test_a_dry_run_shows_the_extents_and_writes_nothing(tmp_path: Path) -> None:
+    source = tmp_path / "table.npy"
+    with split_pair(source, lambda path: np.save(path, TABLE)) as pair:
+        mirror = pair.mirror_path
+    spoilt = spoil(source, [(128, TABLE.nbytes)])
+    for command in (("restore", mirror, "--dry-run"), ("plan", "restore", mirror)):
+        out, _ = run(*command, "--index", "-1, 50:")
+        assert f"extents        {128 + TABLE.nbytes - 400:,}+400" in out
+        assert run_json(*command, "--member", "array")["extents"] == [[128, TABLE.nbytes]]
+    assert source.read_bytes() == spoilt
+    run("restore", mirror, "--index", "-1, 50:", "--yes")
+    assert np.array_equal(np.load(source)[-1, 50:], TABLE[-1, 50:])
+    assert not (np.load(source)[-1, :50] == TABLE[-1, :50]).any()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--index", "0", "--range", "0:1"),
+        ("--index", "0", "--member", "array"),
+        ("--member", "array", "--full"),
+        ("--format", "npy"),
+        ("--index", "5:5"),
+        ("--index", "300"),
+        ("--index", "0, 0, 0"),
+        ("--index", "1" * 5_000),
+        ("--index", ""),
+        ("--member", ""),
+    ],
+    ids=lambda options: " ".join(options)[:30],
+)
+def test_what_cannot_be_used_ends_with_2(tmp_path: Path, options: tuple[str, ...]) -> None:
+    source = tmp_path / "table.npy"
+    with split_pair(source, lambda path: np.save(path, TABLE)) as pair:
+        mirror = pair.mirror_path
+    spoilt = spoil(source, [(128, TABLE.nbytes)])
+    for command in (("restore", mirror, "--yes"), ("plan", "restore", mirror)):
+        run(*command, *options, code=2)
+    assert source.read_bytes() == spoilt
+
+
+def test_a_slice_of_a_source_that_is_another_array_now_ends_with_8(tmp_path: Path) -> None:
+    source = tmp_path / "table.npy"
+    with split_pair(source, lambda path: np.save(path, TABLE)) as pair:
+        mirror = pair.mirror_path
+    np.save(source, TABLE.T.copy())
+    for options in (("--index", "0"), ("--member", "array")):
+        document = run_json("restore", mirror, *options, "--yes", code=8)
+        assert document["error"]["id"] == "member-moved"
+        assert document["error"]["fields"]["member"] == "array"
+    assert np.array_equal(np.load(source), TABLE.T)
