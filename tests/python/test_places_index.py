@@ -188,3 +188,20 @@ def test_an_array_of_a_part_does_not_change_what_an_index_means(
     pair.restore(index=np.s_[50:60])
     assert np.array_equal(part, numbers()[50:60])
     del whole, part
+
+
+def test_a_header_of_more_than_there_is_leaves_the_array_that_was_named(source: Path) -> None:
+    def cut(path: Path) -> None:
+        np.save(path, numbers())
+        with path.open("rb+") as file:
+            file.truncate(128 + 1000 * COLUMNS * 8)
+
+    with split_pair(source, cut) as pair:
+        spoil(source, [(128, 1000 * COLUMNS * 8)])
+        with pytest.raises(errors.RangeError, match="mirror is"):
+            pair.restore(index=0)
+        part = pair.array("<f8", (1000, COLUMNS), 128)
+        pair.restore(index=np.s_[5:7])
+        assert np.array_equal(part[5:7], numbers()[5:7])
+        assert not (part[:5] == numbers()[:5]).any()
+        del part

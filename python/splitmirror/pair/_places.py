@@ -128,10 +128,12 @@ class Places(PairHandle):
         try:
             with self._opened("mirror") as file:
                 layout = ArrayLayout.from_npy(file, what=f"mirror {self._shown('mirror')}")
-        except ArgumentError as error:
+        except (ArgumentError, RangeError) as error:
             if self._layout is not None:
                 # The caller said how both sides are to be seen.
                 return self._layout
+            if isinstance(error, RangeError):
+                raise
             raise ArgumentError(
                 f"{error}; name the array's type and shape with array() first, or give ranges",
                 argument="index",
