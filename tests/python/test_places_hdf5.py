@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -183,6 +184,16 @@ def test_a_member_that_means_something_else_in_the_source_is_refused(
         assert "there" in str(caught.value)
         assert caught.value.member == "plain"
     assert source.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["plain"], indirect=True)
+def test_without_h5py_the_refusal_says_what_to_install(
+    pair: MirrorPair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    for look in (pair.members, lambda: pair.restore(member="plain")):
+        with pytest.raises(errors.FormatError, match=r"pip install 'splitmirror\[hdf5\]'"):
+            look()
 
 
 # --- A file that is open ----------------------------------------------------------------------
