@@ -21,7 +21,7 @@ LENGTH = 256 * KIB
 
 # Runs one expression as another user and writes the error that it raises as JSON.
 PROGRAM = """
-import json, os, sys
+import ctypes, json, os, sys
 import numpy
 from splitmirror import MirrorPair, errors
 user, folder, expression = int(sys.argv[1]), sys.argv[2], sys.argv[3]
@@ -29,6 +29,9 @@ os.chdir(folder)
 os.setgroups([])
 os.setgid(user)
 os.setuid(user)
+# A process that has changed its user may not look at itself, which one that was started as such may.
+PR_SET_DUMPABLE = 4
+ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 1)
 try:
     eval(expression)
     print(json.dumps(None))
@@ -83,6 +86,13 @@ def test_a_source_that_may_not_be_written_has_no_array(open_folder: Path) -> Non
     found = as_nobody(open_folder, "MirrorPair.create('source', 'mirror').array('u1')")
     permission(found, "/source")
     assert digest(open_folder / "source") == before
+
+
+def test_pages_are_tracked_without_a_privilege(open_folder: Path) -> None:
+    open_folder.chmod(0o777)
+    os.chown(open_folder / "source", pwd.getpwnam("nobody").pw_uid, -1)
+    expression = "MirrorPair.create('source', 'mirror').array('u1', tracking='pages')"
+    assert as_nobody(open_folder, expression) is None
 
 
 def test_a_folder_that_may_not_be_written_gets_no_mirror(open_folder: Path) -> None:
