@@ -29,7 +29,7 @@ os.chdir(folder)
 os.setgroups([])
 os.setgid(user)
 os.setuid(user)
-# A process that has changed its user may not look at itself, which one that was started as such may.
+# Having changed its user, a process may not look at itself; one that was started as that user may.
 PR_SET_DUMPABLE = 4
 ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 1)
 try:
