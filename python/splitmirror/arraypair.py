@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 from types import TracebackType
@@ -10,7 +11,16 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from splitmirror._types import AnyPath
 from splitmirror.arrays import Mirroring, Tracking
-from splitmirror.errors import ArgumentError, ClosedPairError, SplitMirrorError
+from splitmirror.errors import (
+    AreaIOError,
+    AreaNotFoundError,
+    AreaPermissionError,
+    ArgumentError,
+    ClosedPairError,
+    NoSpaceError,
+    SplitMirrorError,
+    SystemCallError,
+)
 from splitmirror.layout import ArrayLayout, Order, Shape
 from splitmirror.pair import MirrorPair
 
@@ -19,6 +29,15 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 __all__ = ["ArrayPair", "create_array", "open_array"]
+
+# Larger than any disk, and with a header before it still a length of a file.
+_LENGTH_MAX = 2**62
+_FAILURES: dict[int | None, type[SystemCallError]] = {
+    errno.ENOENT: AreaNotFoundError,
+    errno.EACCES: AreaPermissionError,
+    errno.EPERM: AreaPermissionError,
+    errno.ENOSPC: NoSpaceError,
+}
 
 
 class ArrayPair:
@@ -115,19 +134,19 @@ def create_array(
 
     Raises:
         ArgumentError: the file exists, or dtype, shape or order cannot be used.
-        MirrorExistsError, SameAreaError, NoSpaceError and others: see MirrorPair.create(),
-            establish() and array().
+        AreaNotFoundError, AreaPermissionError, NoSpaceError, AreaIOError: the file cannot be made.
+        MirrorExistsError, SameAreaError and others: see MirrorPair.create(), establish() and
+            array().
     """
     place = Path(os.fsdecode(path))
-    layout = _write_blank(place, dtype, shape, order)
     with contextlib.ExitStack() as made:
-        made.callback(place.unlink, missing_ok=True)
+        layout = _write_blank(place, dtype, shape, order, made)
         new = not os.path.lexists(os.fsdecode(mirror))
         pair = MirrorPair.create(
             place, mirror, mode=mode, block_size=block_size, overwrite=overwrite
         )
         made.callback(_unmake, pair, pair.mirror_path if new else None)
-        pair.establish()
+        # First what can be refused: establish() ends what an old mirror holds.
         array = pair.array(
             layout.dtype,
             layout.shape,
@@ -136,6 +155,7 @@ def create_array(
             mirroring=mirroring,
             tracking=tracking,
         )
+        pair.establish()
         made.pop_all()
     return ArrayPair(array, pair)
 
@@ -177,30 +197,40 @@ def _unmake(pair: MirrorPair, mirror: Path | None) -> None:
         mirror.unlink(missing_ok=True)
 
 
-def _write_blank(path: Path, dtype: npt.DTypeLike, shape: Shape, order: Order) -> ArrayLayout:
+def _write_blank(
+    path: Path, dtype: npt.DTypeLike, shape: Shape, order: Order, made: contextlib.ExitStack
+) -> ArrayLayout:
     """Make a file of zeros for an array; one named .npy begins with the header that says so.
+
+    ``made`` is told how to remove it.
 
     Raises:
         ArgumentError: the file exists, or dtype, shape or order cannot be used.
+        AreaNotFoundError, AreaPermissionError, NoSpaceError, AreaIOError: it cannot be made.
     """
     from numpy.lib import format as npy
 
-    layout = ArrayLayout.checked(dtype, shape, 0, order, 2**63 - 1, what="new file")
+    if shape is None:
+        raise ArgumentError("a new file has no length of its own; give a shape", argument="shape")
+    layout = ArrayLayout.checked(dtype, shape, 0, order, _LENGTH_MAX, what="new file")
     try:
-        file = path.open("xb")
+        with path.open("xb") as file:
+            made.callback(path.unlink, missing_ok=True)
+            if path.suffix == ".npy":
+                header = {
+                    "descr": npy.dtype_to_descr(layout.dtype),
+                    "fortran_order": layout.order == "F",
+                    "shape": layout.shape,
+                }
+                npy.write_array_header_1_0(file, header)
+            start = file.tell()
+            file.truncate(start + layout.nbytes)
     except FileExistsError:
         raise ArgumentError(
             f"{path} exists; MirrorPair.create(path, mirror) makes a pair of a file that is there",
             argument="path",
         ) from None
-    with file:
-        if path.suffix == ".npy":
-            header = {
-                "descr": npy.dtype_to_descr(layout.dtype),
-                "fortran_order": layout.order == "F",
-                "shape": layout.shape,
-            }
-            npy.write_array_header_1_0(file, header)
-        start = file.tell()
-        file.truncate(start + layout.nbytes)
+    except OSError as error:
+        kind = _FAILURES.get(error.errno, AreaIOError)
+        raise kind(f"{path}: {error.strerror}", path=str(path), errno=error.errno) from error
     return ArrayLayout(layout.dtype, layout.shape, start, layout.order)

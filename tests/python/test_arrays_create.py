@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,9 @@ def test_a_mirror_that_is_there_is_kept_and_nothing_else_is_left(tmp_path: Path)
         ({"dtype": [("a", "O")], "shape": 3}, errors.ArgumentError),
         ({"dtype": "f8", "shape": (-1, 3)}, errors.ArgumentError),
         ({"dtype": "f8", "shape": (2**40, 2**40)}, errors.RangeError),
+        ({"dtype": "u1", "shape": 2**63 - 2}, errors.RangeError),
+        ({"dtype": "u1", "shape": None}, errors.ArgumentError),
+        ({"dtype": "f8", "shape": 2.5}, TypeError),
         ({"dtype": "f8", "shape": 3, "order": "K"}, errors.ArgumentError),
         ({"dtype": "f8", "shape": 3, "tracking": "by ear"}, errors.ArgumentError),
         ({"dtype": "f8", "shape": 3, "mirroring": "sometimes"}, errors.ArgumentError),
@@ -132,6 +136,52 @@ def test_nothing_that_was_made_stays_when_it_fails(
     with pytest.raises(error):
         splitmirror.create_array(tmp_path / "a.npy", tmp_path / "m", **given)
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a"])
+def test_a_length_that_the_file_system_does_not_have_leaves_no_file(ext4: Path, name: str) -> None:
+    with pytest.raises(errors.AreaIOError) as caught:
+        splitmirror.create_array(ext4 / name, ext4 / "m", "u1", 2**45)
+    assert caught.value.errno == errno.EFBIG
+    assert caught.value.path == str(ext4 / name)
+    assert names(ext4) == []
+
+
+def test_a_folder_that_there_is_not(tmp_path: Path) -> None:
+    with pytest.raises(errors.AreaNotFoundError):
+        splitmirror.create_array(tmp_path / "none" / "a", tmp_path / "m", "u1", 5)
+    with pytest.raises(errors.AreaNotFoundError):
+        splitmirror.create_array(tmp_path / "a", tmp_path / "none" / "m", "u1", 5)
+    assert names(tmp_path) == []
+
+
+def test_a_link_to_nowhere_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(errors.ArgumentError):
+        splitmirror.create_array(tmp_path / "link", tmp_path / "m", "u1", 5)
+    assert names(tmp_path) == ["link"]
+
+
+@pytest.mark.parametrize("given", [{"tracking": "by ear"}, {"mirroring": "sometimes"}], ids=str)
+def test_an_old_mirror_is_kept_when_the_array_is_refused(
+    tmp_path: Path, given: dict[str, Any]
+) -> None:
+    mirror = tmp_path / "m"
+    mirror.write_bytes(b"of somebody else")
+    with pytest.raises(errors.ArgumentError):
+        splitmirror.create_array(tmp_path / "a", mirror, "f8", 10, overwrite=True, **given)
+    assert names(tmp_path) == ["m"]
+    assert mirror.read_bytes() == b"of somebody else"
+
+
+def test_what_is_stored_into_a_new_array_is_all_that_a_restore_looks_at(any_fs: Path) -> None:
+    with splitmirror.create_array(
+        any_fs / "a", any_fs / "m", "u1", 40 * 65536, tracking="pages"
+    ) as live:
+        live.pair.split()
+        live.array[5 * 65536] = 1
+        plan = live.pair.plan_restore().report
+        assert (plan.reason, plan.blocks) == ("bitmap", 1)
 
 
 def test_nothing_stays_when_the_disk_is_full(make_file_system: Any) -> None:
