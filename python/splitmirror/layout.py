@@ -103,6 +103,7 @@ class ArrayLayout:
                 length=layout.nbytes,
                 limit=limit,
             )
+        _check_numpy_has(layout)
         return layout
 
     @classmethod
@@ -188,6 +189,20 @@ def _sizes(shape: Shape | None, kind: np.dtype[Any], available: int) -> tuple[in
     if any(size < 0 for size in sizes):
         raise ArgumentError(f"shape {sizes} has a negative dimension", argument="shape")
     return sizes
+
+
+def _check_numpy_has(layout: ArrayLayout) -> None:
+    """Refuse a shape that fits and that numpy has no array of: too many dimensions, or too long."""
+    import numpy as np
+
+    try:
+        if layout.count:
+            # No memory for the items.
+            np.broadcast_to(np.empty((), layout.dtype), layout.shape)
+        else:
+            np.empty(layout.shape, layout.dtype)
+    except ValueError as error:
+        raise ArgumentError(f"no array can have the shape: {error}", argument="shape") from None
 
 
 def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

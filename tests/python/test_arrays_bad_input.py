@@ -44,9 +44,12 @@ def unchanged(pair: MirrorPair) -> Iterator[None]:
         ({"dtype": "S"}, "dtype"),
         ({"dtype": np.dtype(("<i4", (2,)))}, "dtype"),
         ({"dtype": "no such type"}, "dtype"),
+        ({"dtype": "V0", "shape": 3}, "dtype"),
         ({"dtype": "<f8"}, "shape"),
         ({"dtype": "<f8", "shape": (-1, 4)}, "shape"),
         ({"dtype": "<f8", "shape": -5}, "shape"),
+        ({"dtype": "<f8", "shape": (1,) * 65}, "shape"),
+        ({"dtype": "<f8", "shape": (0, 2**64)}, "shape"),
         ({"dtype": "<f8", "shape": (3,), "order": "A"}, "order"),
         ({"dtype": "u1", "tracking": "by ear"}, "tracking"),
         ({"dtype": "u1", "mirroring": "sometimes"}, "mirroring"),
@@ -82,6 +85,32 @@ def test_what_does_not_fit(pair: MirrorPair, shape: tuple[int, ...], offset: int
         pair.array("<f8", shape, offset)
 
 
+@pytest.mark.usefixtures("unchanged")
+@pytest.mark.parametrize(
+    "given",
+    [{"shape": 2.5}, {"shape": "33"}, {"offset": 1.5}, {"tracking": None}, {"mirroring": 3}],
+    ids=str,
+)
+def test_what_is_of_another_type(pair: MirrorPair, given: dict[str, Any]) -> None:
+    with pytest.raises(TypeError):
+        pair.array(**{"dtype": "u1", **given})
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    ["?", "<U5", "V7", "<M8[ns]", "<c16", np.dtype([("a", "i1"), ("b", "<f8")], align=True)],
+    ids=str,
+)
+def test_items_of_any_type_of_a_fixed_size(pair: MirrorPair, dtype: Any) -> None:
+    array = pair.array(dtype, 5, 3)
+    array[1:] = np.zeros(4, dtype)
+    size = np.dtype(dtype).itemsize
+    assert np.array_equal(np.frombuffer(pair.read(3 + size, 4 * size), dtype), array[1:])
+    pair.flush()
+    assert pair.mirror_path.read_bytes() == pair.source_path.read_bytes()
+    del array
+
+
 @pytest.mark.parametrize("tracking", ["pages", "compare"])
 @pytest.mark.parametrize("offset", [1, 7, 4095, 4097, 65537])
 def test_an_offset_need_not_be_aligned(pair: MirrorPair, offset: int, tracking: Any) -> None:
@@ -102,6 +131,20 @@ def test_an_array_without_items_maps_nothing(pair: MirrorPair, shape: Any) -> No
     assert array.size == 0
     assert array.shape == (shape if isinstance(shape, tuple) else (shape,))
     assert array.flags.writeable
+
+
+def test_a_source_without_bytes(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.touch()
+    with MirrorPair.create(source, tmp_path / "mirror") as pair:
+        pair.establish()
+        array = pair.array("<f8")
+        assert array.shape == (0,)
+        with pytest.raises(errors.RangeError):
+            pair.array("u1", 1)
+        pair.split()
+        pair.restore()
+        del array
 
 
 def test_an_array_without_dimensions_is_one_item(pair: MirrorPair) -> None:

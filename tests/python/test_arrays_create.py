@@ -120,6 +120,7 @@ def test_a_mirror_that_is_there_is_kept_and_nothing_else_is_left(tmp_path: Path)
         ({"dtype": "f8", "shape": (2**40, 2**40)}, errors.RangeError),
         ({"dtype": "u1", "shape": 2**63 - 2}, errors.RangeError),
         ({"dtype": "u1", "shape": None}, errors.ArgumentError),
+        ({"dtype": "u1", "shape": (1,) * 65}, errors.ArgumentError),
         ({"dtype": "f8", "shape": 2.5}, TypeError),
         ({"dtype": "f8", "shape": 3, "order": "K"}, errors.ArgumentError),
         ({"dtype": "f8", "shape": 3, "tracking": "by ear"}, errors.ArgumentError),
