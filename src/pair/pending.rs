@@ -42,15 +42,13 @@ impl Pair {
         self.leg.dirty().make_room(size.count(length));
         if self.host().keeps(Order::SourceSyncedBeforePending) {
             // What is not pending is taken for restored after a crash, so it must be durable too, or be pending.
-            let known = match self.leg.mode() {
-                Mode::Exclusive => !self.volume.has_untracked(),
-                Mode::Shared => {
-                    plan.reason == Reason::Bitmap
-                        && self.volume.knows_unsynced()
-                        && self.doubt().is_none()
-                }
+            // An establish ends with a sync of the source, so what is not durable was written since, and not flushed:
+            // by this volume, as long as nobody else is believed to write.
+            let all_ours = match self.leg.mode() {
+                Mode::Exclusive => true,
+                Mode::Shared => plan.reason == Reason::Bitmap && self.doubt().is_none(),
             };
-            if known {
+            if all_ours && !self.volume.has_untracked() {
                 self.add_unsynced(&pending, &scope);
             } else {
                 self.volume.sync_source(false)?;

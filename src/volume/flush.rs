@@ -1,41 +1,11 @@
 //! Flush: what was written before is on stable storage when it returns.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, TryLockError};
 
 use super::{Leg, Running, Source, Volume};
 use crate::area::Writer;
 use crate::bitmap::Bitmap;
 use crate::error::{Error, Result};
-
-/// Whether a sync has followed the last anchor of the tracking: what others wrote before the anchor is on stable storage
-/// then too, and what was not is known block by block, as long as they are believed not to have written since.
-#[derive(Debug, Default)]
-pub(super) struct Settled {
-    anchors: AtomicU64,
-    /// One more than the anchors that there were when the last sync that succeeded began.
-    synced: AtomicU64,
-}
-
-impl Settled {
-    /// An anchor: what was written before it may be in the cache alone.
-    pub(super) fn begin(&self) {
-        self.anchors.fetch_add(1, Ordering::AcqRel);
-    }
-
-    /// What to give to [`Settled::synced`] after a sync that begins now.
-    fn upto(&self) -> u64 {
-        self.anchors.load(Ordering::Acquire) + 1
-    }
-
-    fn synced(&self, upto: u64) {
-        self.synced.fetch_max(upto, Ordering::AcqRel);
-    }
-
-    fn holds(&self) -> bool {
-        self.synced.load(Ordering::Acquire) > self.anchors.load(Ordering::Acquire)
-    }
-}
 
 /// What a sync has to do, taken under the gate; the sync itself waits outside of it.
 struct Due {
@@ -106,12 +76,9 @@ impl Volume {
         let writer = source.writer()?;
         let synced = {
             let _syncing = self.syncing.read().unwrap_or_else(PoisonError::into_inner);
-            let upto = self.settled.upto();
             let unsynced = self.unsynced.take();
             let synced = if all { writer.sync_all() } else { writer.sync() };
-            synced
-                .inspect(|()| self.settled.synced(upto))
-                .inspect_err(|_| self.unsynced.add(&unsynced))
+            synced.inspect_err(|_| self.unsynced.add(&unsynced))
         };
         synced.map_err(|error| self.source_sync_failed(error, silent))
     }
@@ -119,12 +86,6 @@ impl Volume {
     /// As [`Volume::flush`] for the source alone, by a verb.
     pub fn sync_source(&self, all: bool) -> Result<()> {
         self.sync_file(&*self.source()?, all, true)
-    }
-
-    /// Whether nothing but the blocks that were written through this volume and not flushed can be missing on stable
-    /// storage, if nobody else wrote since the tracking's anchor.
-    pub fn knows_unsynced(&self) -> bool {
-        self.settled.holds() && !self.has_untracked()
     }
 
     /// Whether everything that was written through this volume has been flushed. Never waits: what a sync that is under

@@ -61,7 +61,6 @@ use crate::units::{BlockSize, Extent};
 
 pub use arrays::{HandedOut, take_back};
 use evict::Evictor;
-use flush::Settled;
 use intent::Intent;
 pub use join::check_identity;
 pub use leg::Leg;
@@ -124,8 +123,6 @@ pub struct Volume {
     unit: BlockSize,
     /// What was written and not put on stable storage yet, in the source.
     unsynced: Bitmap,
-    /// Whether that is all that is not on stable storage.
-    settled: Settled,
     /// Held, shared, by a sync of the source, which has taken what was not on stable storage and does not know yet.
     syncing: RwLock<()>,
     /// The intent is durable: this session may write.
@@ -187,7 +184,6 @@ impl Volume {
             evictor: Evictor::default(),
             unit,
             unsynced: Bitmap::default(),
-            settled: Settled::default(),
             syncing: RwLock::new(()),
             session: AtomicBool::new(false),
             sync_lost: AtomicBool::new(false),
@@ -221,7 +217,6 @@ impl Volume {
     /// is under way meanwhile: a mark that is cleared here is of bytes that the look will see.
     pub fn begin_tracking(&self, leg: &Leg, source: &Source) {
         let _gate = self.close_gate();
-        self.settled.begin();
         leg.belief().anchor(source.tracker());
         leg.dirty().clear_all();
         leg.set_recovered(false);

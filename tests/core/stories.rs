@@ -21,6 +21,9 @@ pub(crate) const SHARED: &[Tale] = &[
     ("detach and adopt", detach_and_adopt),
     ("never flushed", never_flushed),
     ("abandoned", abandoned),
+    ("restored before a flush", restored_before_a_flush),
+    ("fresh source, restored", fresh_source_restored),
+    ("settled source, restored", settled_source_restored),
 ];
 
 /// Stories in which everything goes through the pair.
@@ -34,6 +37,8 @@ pub(crate) const EXCLUSIVE: &[Tale] = &[
     ("again", again),
     ("never flushed", never_flushed),
     ("fresh source", fresh_source),
+    ("fresh source, restored", fresh_source_restored),
+    ("settled source, restored", settled_source_restored),
     ("longer source", longer_source),
     ("taken over", taken_over),
     ("under writes", under_writes),
@@ -252,6 +257,33 @@ fn fresh_source(story: &mut Story) -> Told {
     story.reopen()?;
     story.split()?;
     story.reopen()
+}
+
+/// As before, and what was written through the pair, and not flushed, is restored.
+fn fresh_source_restored(story: &mut Story) -> Told {
+    story.native_writes(6, false)?;
+    start(story)?;
+    story.split()?;
+    story.writes(3)?;
+    story.interrupted_restore(restore(), 1)?;
+    story.resume_restore()?;
+    story.writes(2)?;
+    story.restore(restore())
+}
+
+/// A flush has followed: what is not on stable storage is known block by block from then on.
+fn settled_source_restored(story: &mut Story) -> Told {
+    story.native_writes(6, false)?;
+    start(story)?;
+    story.writes(2)?;
+    story.flush()?;
+    story.writes(2)?;
+    story.split()?;
+    story.writes(3)?;
+    story.interrupted_restore(restore(), 1)?;
+    story.resume_restore()?;
+    story.writes(2)?;
+    story.restore(restore())
 }
 
 /// All that a restore has to undo is a new length.
