@@ -6,13 +6,14 @@
 use std::fs::File;
 use std::io::IoSliceMut;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{Advice, FallocateFlags, SeekFrom};
+use rustix::fs::{Advice, FallocateFlags};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
+use super::holes::data_extents;
 use super::identity::{file_system_id, stamp_of_file};
 use super::mapped::{self, FileMapping};
 use super::watch::FileWatch;
@@ -35,6 +36,8 @@ pub(super) struct OpenFile {
     kind: Kind,
     /// Where the tag of a device is kept: devices have no attributes.
     tag_path: Option<PathBuf>,
+    /// Device and inode, kept: a file system that was shut down does not tell them any more.
+    identity: Option<(u64, u64)>,
 }
 
 impl AsRawFd for OpenFile {
@@ -45,7 +48,17 @@ impl AsRawFd for OpenFile {
 
 impl OpenFile {
     pub(super) fn new(file: File, path: PathBuf, kind: Kind, tag_path: Option<PathBuf>) -> Self {
-        Self { file, path, kind, tag_path }
+        let identity = file.metadata().ok().map(|meta| match kind {
+            Kind::File => (meta.dev(), meta.ino()),
+            Kind::Device => (meta.rdev(), 0),
+        });
+        Self { file, path, kind, tag_path, identity }
+    }
+
+    /// As its [`Stamp`] has them.
+    pub(super) fn identity(&self) -> Result<(u64, u64)> {
+        let stamped = || self.stamp().map(|stamp| (stamp.device, stamp.inode));
+        self.identity.map_or_else(stamped, Ok)
     }
 
     /// Another descriptor of the same open file.
@@ -194,33 +207,14 @@ impl Medium for OpenFile {
     }
 
     fn data_extents(&self, within: Extent) -> Result<Vec<Extent>> {
-        if self.kind == Kind::Device {
-            return Ok(vec![within.intersect(Extent::new(0, self.length()?))]);
+        let told = match self.kind {
+            Kind::Device => None,
+            Kind::File => data_extents(&self.file, within).map_err(self.failed("finding holes"))?,
+        };
+        match told {
+            Some(found) => Ok(found),
+            None => Ok(vec![within.intersect(Extent::new(0, self.length()?))]),
         }
-        let mut found = Vec::new();
-        let mut at = within.offset;
-        while at < within.end() {
-            let start = match rustix::fs::seek(&self.file, SeekFrom::Data(at)) {
-                Ok(start) => start,
-                Err(Errno::NXIO) => break,
-                Err(Errno::INVAL | Errno::OPNOTSUPP) => {
-                    return Ok(vec![within.intersect(Extent::new(0, self.length()?))]);
-                }
-                Err(errno) => return Err(self.failed("finding holes")(errno)),
-            };
-            let end = match rustix::fs::seek(&self.file, SeekFrom::Hole(start)) {
-                Ok(end) => end,
-                Err(Errno::NXIO) => break,
-                Err(errno) => return Err(self.failed("finding holes")(errno)),
-            };
-            let extent = Extent::between(start, end).intersect(within);
-            if extent.is_empty() {
-                break;
-            }
-            found.push(extent);
-            at = end;
-        }
-        Ok(found)
     }
 
     fn tag(&self) -> Result<Option<Vec<u8>>> {
@@ -293,6 +287,6 @@ impl Medium for OpenFile {
     }
 
     fn mappings(&self) -> Result<Vec<Arc<dyn Mapping>>> {
-        mapped::mappings(|| self.stamp())
+        mapped::mappings(|| self.identity())
     }
 }

@@ -10,11 +10,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use memmap2::{Advice, MmapOptions, MmapRaw};
 
+use super::Stamp;
 use super::file::OpenFile;
 use super::forks_seen;
 use super::mapping::{Mapping, Scanned, StoreTracking};
 use super::pages::{PageWatch, REGIONS_MAX, Region};
-use super::{Medium, Stamp};
 use crate::error::{Error, Result};
 use crate::units::Extent;
 
@@ -87,32 +87,31 @@ impl FileMapping {
         };
         let (forks, memory, watch, same) =
             map().map_err(|(operation, error)| Error::io(file.as_path(), operation, &error))?;
-        let stamp = file.stamp()?;
+        let identity = file.identity()?;
         let path = file.as_path().to_path_buf();
         let broken = AtomicBool::new(false);
         let made = Arc::new(Self { watch, memory, extent, file: same, path, forks, broken });
         ANY.store(true, Ordering::Release);
-        live().entry((stamp.device, stamp.inode)).or_default().push(Arc::downgrade(&made));
+        live().entry(identity).or_default().push(Arc::downgrade(&made));
         Ok(made)
     }
 }
 
 /// The writable mappings of a file that this process holds.
-pub(super) fn mappings(of: impl FnOnce() -> Result<Stamp>) -> Result<Vec<Arc<dyn Mapping>>> {
+pub(super) fn mappings(of: impl FnOnce() -> Result<(u64, u64)>) -> Result<Vec<Arc<dyn Mapping>>> {
     if !ANY.load(Ordering::Acquire) {
         return Ok(Vec::new());
     }
-    let stamp = of()?;
-    Ok(found(&stamp).into_iter().map(|mapping| mapping as _).collect())
+    Ok(found(of()?).into_iter().map(|mapping| mapping as _).collect())
 }
 
-fn found(stamp: &Stamp) -> Vec<Arc<FileMapping>> {
+fn found(identity: (u64, u64)) -> Vec<Arc<FileMapping>> {
     let mut live = live();
     live.retain(|_, mappings| {
         mappings.retain(|mapping| mapping.strong_count() > 0);
         !mappings.is_empty()
     });
-    let found = live.get(&(stamp.device, stamp.inode)).into_iter().flatten();
+    let found = live.get(&identity).into_iter().flatten();
     found.filter_map(Weak::upgrade).collect()
 }
 
@@ -122,7 +121,9 @@ pub(super) fn open_file(stamp: &Stamp) -> Option<File> {
     if !ANY.load(Ordering::Acquire) {
         return None;
     }
-    let own = found(stamp).into_iter().find(|mapping| mapping.forks == forks_seen());
+    let own = found((stamp.device, stamp.inode))
+        .into_iter()
+        .find(|mapping| mapping.forks == forks_seen());
     own.and_then(|mapping| mapping.file.try_clone().ok())
 }
 

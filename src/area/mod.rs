@@ -22,6 +22,7 @@ mod doctor;
 mod file;
 mod fork;
 mod found;
+mod holes;
 mod host;
 mod identity;
 mod linux;

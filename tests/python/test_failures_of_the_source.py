@@ -134,11 +134,18 @@ def test_an_establish_from_a_suspect_source_can_be_insisted_on(failed: Scene) ->
 
 
 @pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("array", ["never", "gone", "alive"])
 def test_a_sync_that_fails_is_told_once_to_whoever_flushes(
-    disk: Path, tmp_path: Path, mode: Mode
+    disk: Path, tmp_path: Path, mode: Mode, array: str
 ) -> None:
     scene = Scene(disk, tmp_path, mode)
     try:
+        if array != "never":
+            # Whether there is one is asked at each flush from here on, also of a disk that is gone.
+            view = scene.pairs[0].array("u1")
+            view[5] = 5
+            if array == "gone":
+                del view
         scene.pairs[0].write(0, b"not durable yet")
         cut_off(disk)
         with pytest.raises(errors.AreaIOError):
