@@ -57,12 +57,14 @@ impl Iterator for Pieces {
 pub(super) struct Buffers {
     pub(super) from: Vec<u8>,
     pub(super) to: Vec<u8>,
+    /// Whole blocks of the piece that were checked already: many ranges may lie in one.
+    pub(super) checked: Option<Extent>,
 }
 
 impl Buffers {
     /// Room for one piece a side; the second side is only taken when it is used.
     pub(super) fn new() -> Self {
-        Self { from: Vec::new(), to: Vec::new() }
+        Self { from: Vec::new(), to: Vec::new(), checked: None }
     }
 }
 

@@ -176,6 +176,7 @@ fn run_piece(
     buffers: &mut Buffers,
 ) -> (Arrived, Result<()>) {
     let claim = steps.claim(piece);
+    buffers.checked = None;
     let mut arrived = Arrived::default();
     let mut extents = claim.extents.iter();
     for extent in extents.by_ref() {
@@ -246,12 +247,16 @@ fn check_blocks(
     check: BlockCheck<'_>,
 ) -> Result<bool> {
     let whole = job.block_size.aligned_out(extent, job.from.length()?);
+    if buffers.checked == Some(whole) {
+        return Ok(false);
+    }
     let bytes = room(&mut buffers.from, whole.length);
     job.from.read_exact_at(bytes, whole.offset)?;
     let size = job.block_size.bytes();
     for (block, content) in (whole.offset / size..).zip(bytes.chunks(size as usize)) {
         check(block, content)?;
     }
+    buffers.checked = Some(whole);
     Ok(whole.offset == extent.offset)
 }
 

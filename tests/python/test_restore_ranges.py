@@ -21,11 +21,14 @@ def corrupted(folder: Path, kind: str) -> tuple[MirrorPair, bytes, bytes]:
     pair = split(source, block_size=BLOCK)
     point = source.read_bytes()
     bad = random.Random(3).randbytes(len(point))
-    if kind == "by the pair":
+    if kind == "sealed":
+        # Every block of the mirror is checked before a byte of it is used.
+        pair.seal()
+    if kind == "by others":
+        source.write_bytes(bad)
+    else:
         pair.write(0, bad)
         pair.flush()
-    else:
-        source.write_bytes(bad)
     return pair, point, bad
 
 
@@ -36,7 +39,7 @@ def mixed(point: bytes, bad: bytes, ranges: Ranges) -> bytes:
     return bytes(wanted)
 
 
-@pytest.mark.parametrize("kind", ["by the pair", "by others"])
+@pytest.mark.parametrize("kind", ["by the pair", "by others", "sealed"])
 @pytest.mark.parametrize(
     "ranges",
     [
