@@ -57,6 +57,15 @@ fn processes(pids: &[u32]) -> String {
     list(&pids.iter().map(u32::to_string).collect::<Vec<_>>())
 }
 
+fn users_of_mount(pids: &[u32], loops: &[PathBuf]) -> String {
+    let mut users: Vec<String> = pids.iter().map(|pid| format!("process {pid}")).collect();
+    users.extend(loops.iter().map(|path| format!("loop device {}", shown(path))));
+    if users.is_empty() {
+        return processes(&[]);
+    }
+    list(&users)
+}
+
 /// Everything that can go wrong, with its context.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the message of each variant documents it and its fields")]
@@ -152,6 +161,14 @@ pub enum Error {
         shown(mountpoint)
     )]
     SourceMounted { path: PathBuf, mountpoint: PathBuf },
+    #[error("{} cannot be used as a mountpoint: {problem}", shown(path))]
+    Mount { path: PathBuf, problem: String },
+    #[error(
+        "{} is in use ({}); end that and unmount it again",
+        shown(path),
+        users_of_mount(pids, loops)
+    )]
+    MountBusy { path: PathBuf, pids: Vec<u32>, loops: Vec<PathBuf> },
     #[error("{} stand beside the source {} and are newer than the split: a database would apply them over the restored data; stop it and move them away, or pass ignore_sidecars=True", list(&sidecars.iter().map(|p| shown(p)).collect::<Vec<_>>()), shown(path))]
     Sidecar { path: PathBuf, sidecars: Vec<PathBuf> },
     #[error(
@@ -261,6 +278,8 @@ impl Error {
             Self::PairInUse { .. } => "PairInUseError",
             Self::SourceInUse { .. } => "SourceInUseError",
             Self::SourceMounted { .. } => "SourceMountedError",
+            Self::Mount { .. } => "MountError",
+            Self::MountBusy { .. } => "MountBusyError",
             Self::Sidecar { .. } => "SidecarError",
             Self::OutsideWrites { .. } => "OutsideWritesError",
             Self::Protected { .. } => "ProtectedError",
@@ -295,7 +314,8 @@ impl Error {
             | Self::CatalogCorrupt { path, .. }
             | Self::CatalogUntrusted { path, .. }
             | Self::MovedPair { path, .. }
-            | Self::MirrorFailed { path, .. } => json!({"path": shown(path)}),
+            | Self::MirrorFailed { path, .. }
+            | Self::Mount { path, .. } => json!({"path": shown(path)}),
             Self::NoSpace { path, needed, available } => {
                 json!({"path": shown(path), "needed": needed, "available": available})
             }
@@ -320,6 +340,9 @@ impl Error {
             Self::SourceInUse { path, pids } => json!({"path": shown(path), "pids": pids}),
             Self::SourceMounted { path, mountpoint } => {
                 json!({"path": shown(path), "mountpoint": shown(mountpoint)})
+            }
+            Self::MountBusy { path, pids, loops } => {
+                json!({"path": shown(path), "pids": pids, "loops": loops.iter().map(|p| shown(p)).collect::<Vec<_>>()})
             }
             Self::Sidecar { path, sidecars } => {
                 json!({"path": shown(path), "sidecars": sidecars.iter().map(|p| shown(p)).collect::<Vec<_>>()})

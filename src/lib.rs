@@ -9,6 +9,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | `bindings` | the Python module `splitmirror._core` (feature `python`) |
+//! | `export` | the volume as a mounted file, for programs that know nothing of it (feature `export`) |
 //! | [`pair`] | the verbs: create, establish, split, restore, … |
 //! | [`volume`] | the controller: where a read or a write goes |
 //! | [`engine`], [`catalog`], [`tracker`] | copying; what is durable; who else wrote |
@@ -24,6 +25,8 @@ pub mod bitmap;
 pub mod catalog;
 pub mod engine;
 pub mod error;
+#[cfg(feature = "export")]
+pub mod export;
 pub mod pair;
 #[cfg(feature = "testing")]
 pub mod sim;
@@ -41,9 +44,13 @@ mod bindings;
 mod _core {
     #[pymodule_export]
     use crate::bindings::{
-        ArrayView, CancelToken, MirrorView, Pair, Plan, RestoreJob, doctor, drain_log, history,
-        list_pairs, status, version,
+        ArrayView, CancelToken, MirrorView, Pair, Plan, RestoreJob, catalog_of, doctor, drain_log,
+        history, list_pairs, status, version,
     };
+
+    #[cfg(feature = "export")]
+    #[pymodule_export]
+    use crate::bindings::{Mount, unmount};
 
     #[pymodule_init]
     fn init(_module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {

@@ -24,6 +24,7 @@ from splitmirror.errors import SplitMirrorError
 from splitmirror.guard import Guard
 from splitmirror.hooks import HookReport, Hooks
 from splitmirror.lookup import doctor, history, list_pairs, oldest, status
+from splitmirror.mounts import Mounted, mount, unmount
 from splitmirror.pair import MirrorPair, RestoreJob
 from splitmirror.plan import Plan
 from splitmirror.progress import show_progress
@@ -35,6 +36,7 @@ from splitmirror.reports import (
     DifferingRange,
     EstablishReport,
     Event,
+    MountReport,
     OldestMirror,
     PassedOver,
     PlanReport,
@@ -49,6 +51,7 @@ from splitmirror.reports import (
     Stamp,
     Status,
     Tracking,
+    UnmountReport,
     UnreadablePair,
     VerifyReport,
 )
@@ -71,6 +74,8 @@ __all__ = [
     "HookReport",
     "Hooks",
     "MirrorPair",
+    "MountReport",
+    "Mounted",
     "OldestMirror",
     "PassedOver",
     "Plan",
@@ -89,6 +94,7 @@ __all__ = [
     "State",
     "Status",
     "Tracking",
+    "UnmountReport",
     "UnreadablePair",
     "VerifyReport",
     "__version__",
@@ -97,10 +103,12 @@ __all__ = [
     "errors",
     "history",
     "list_pairs",
+    "mount",
     "oldest",
     "open_array",
     "show_progress",
     "status",
+    "unmount",
 ]
 
 

@@ -30,6 +30,32 @@ pub(super) fn mounted_on(found: &Found) -> Option<PathBuf> {
     })
 }
 
+/// A mounted file system.
+#[derive(Debug)]
+pub(super) struct MountEntry {
+    /// Its type, such as `ext4` or `fuse.splitmirror`.
+    pub(super) kind: String,
+    /// What it is said to be of.
+    pub(super) source: String,
+}
+
+/// What was mounted last on a folder, named by its real path; `None` when nothing is.
+pub(super) fn top_at(folder: &Path) -> Option<MountEntry> {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let entry = |line: &str| {
+        let mountpoint = unescaped(line.split(' ').nth(4)?);
+        let mut behind = line.split(" - ").nth(1)?.split(' ').map(str::to_owned);
+        let (kind, source) = (behind.next()?, behind.next()?);
+        (Path::new(&mountpoint) == folder).then_some(MountEntry { kind, source })
+    };
+    mounts.lines().filter_map(entry).next_back()
+}
+
+/// The paths of the loop devices that are set up over a file.
+pub(super) fn loop_paths_over(file: &Stamp) -> Vec<PathBuf> {
+    loops_over(file).into_iter().map(device::path_of).collect()
+}
+
 /// The device and all that is made from it.
 fn above(start: u64) -> BTreeSet<u64> {
     let mut found = BTreeSet::from([start]);

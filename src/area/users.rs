@@ -1,6 +1,7 @@
 //! Which processes have an area open or mapped: a walk through `/proc`, as `fuser` does it.
 
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use super::{Found, Kind};
 
@@ -20,6 +21,15 @@ pub(super) fn users(found: &Found) -> Vec<u32> {
         .collect();
     pids.sort_unstable();
     pids
+}
+
+/// Processes whose working folder is in a folder.
+pub(super) fn standing_in(folder: &Path) -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let stands = |pid: &u32| {
+        std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(folder))
+    };
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(stands).collect()
 }
 
 fn descriptors(pid: u32, found: &Found) -> usize {

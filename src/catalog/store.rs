@@ -156,7 +156,8 @@ impl Catalog {
         // The catalog first: without it the rest means nothing.
         host.remove(&folder.join(NAME))?;
         host.sync_folder(folder)?;
-        let names = ["history", "seal", "seal.next", intents::NAME, NEXT_NAME, LOCK_NAME];
+        let names =
+            ["history", "mount.log", "seal", "seal.next", intents::NAME, NEXT_NAME, LOCK_NAME];
         for name in names.iter().chain(&ranges::NAMES) {
             host.remove(&folder.join(name))?;
         }

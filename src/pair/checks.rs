@@ -40,6 +40,12 @@ impl Pair {
                 mountpoint,
             });
         }
+        for path in self.volume.exports().iter().map(|export| export.path()) {
+            let exported = self.host().find(&path)?;
+            if let Some(mountpoint) = exported.and_then(|found| self.host().mounted_on(&found)) {
+                return Err(Error::SourceMounted { path, mountpoint });
+            }
+        }
         self.check_sidecars(risks)?;
         if risks.while_in_use || self.leg.catalog().record().mode == Mode::Exclusive {
             return Ok(());

@@ -52,8 +52,8 @@ pub use report::*;
 pub use restore::RestoreOptions;
 pub use resume::ResumeOptions;
 pub use split::{SplitHooks, SplitOptions};
-pub use status::{history_of, status_of};
-pub use views::MirrorView;
+pub use status::{catalog_of, history_of, status_of};
+pub use views::{MirrorFile, MirrorView};
 
 use crate::area::{Host, descent};
 use crate::catalog::Record;

@@ -30,6 +30,8 @@ COMMANDS = {
     "history": ("inspecting", "Show what happened to a pair."),
     "list": ("inspecting", "Find the pairs below a folder."),
     "doctor": ("inspecting", "Show what this kernel, file system and user allow."),
+    "mount": ("mounting", "Serve a volume as a file that any program can use."),
+    "unmount": ("mounting", "Unmount a volume."),
     "hold": ("pairing", "Protect a split mirror."),
     "release": ("pairing", "Take back a hold."),
     "adopt": ("pairing", "Make a pair of a mirror that was moved or copied."),

@@ -32,6 +32,10 @@ from splitmirror.reports._mirroring import (
     RepairReport,
     SplitReport,
 )
+from splitmirror.reports._mounting import (
+    MountReport,
+    UnmountReport,
+)
 from splitmirror.reports._pairs import (
     CopyReport,
     PairReport,
@@ -52,6 +56,7 @@ __all__ = [
     "DifferingRange",
     "EstablishReport",
     "Event",
+    "MountReport",
     "OldestMirror",
     "PairReport",
     "PassedOver",
@@ -67,6 +72,7 @@ __all__ = [
     "Stamp",
     "Status",
     "Tracking",
+    "UnmountReport",
     "UnreadablePair",
     "VerifyReport",
 ]
