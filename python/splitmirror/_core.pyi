@@ -21,14 +21,17 @@ __all__ = [
     "ArrayView",
     "CancelToken",
     "MirrorView",
+    "Mount",
     "Pair",
     "Plan",
     "RestoreJob",
+    "catalog_of",
     "doctor",
     "drain_log",
     "history",
     "list_pairs",
     "status",
+    "unmount",
     "version",
 ]
 
@@ -234,6 +237,7 @@ class Pair:
     @property
     def conditions(self) -> list[str]: ...
 
+@final
 class Mount:
     @staticmethod
     def start(
