@@ -95,7 +95,7 @@ impl Mountpoint {
         let (mut pids, mut loops) = (Vec::new(), Vec::new());
         for entry in files {
             let Some(found) = found(&entry.path()) else { continue };
-            pids.extend(users::users(&found));
+            pids.extend(users::holders(&found).into_iter().map(|(pid, _)| pid));
             loops.extend(mounts::loop_paths_over(&found.stamp));
         }
         pids.extend(users::standing_in(&self.path));
@@ -167,17 +167,22 @@ fn take_away(path: &Path, lazily: bool) -> std::io::Result<()> {
     }
 }
 
-/// What a user may mount, a set-user-id helper unmounts.
+/// What a user may mount, a set-user-id helper unmounts. It is not always in the PATH.
 fn by_helper(path: &Path, lazily: bool) -> std::io::Result<()> {
-    let mut command = Command::new("fusermount3");
-    command.arg("-u").args(lazily.then_some("-z")).arg("--").arg(path);
-    let output = command.stdin(Stdio::null()).output()?;
-    if output.status.success() {
-        return Ok(());
+    let run = |program: &str| {
+        let mut command = Command::new(program);
+        command.arg("-u").args(lazily.then_some("-z")).arg("--").arg(path);
+        command.stdin(Stdio::null()).output()
+    };
+    let output = run("fusermount3").or_else(|_| run("/bin/fusermount3"));
+    let refused = |number| Err(std::io::Error::from_raw_os_error(number));
+    match output {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) if String::from_utf8_lossy(&output.stderr).contains("busy") => {
+            refused(libc::EBUSY)
+        }
+        _ => refused(libc::EPERM),
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let number = if said.contains("busy") { libc::EBUSY } else { libc::EPERM };
-    Err(std::io::Error::from_raw_os_error(number))
 }
 
 /// fsync of the file at a path.

@@ -9,15 +9,20 @@ use super::{Found, Kind};
 /// users are seen by root alone.
 pub(super) fn users(found: &Found) -> Vec<u32> {
     let own = std::process::id();
-    let mut pids: Vec<u32> = std::fs::read_dir("/proc")
+    let mut pids = holders(found);
+    pids.retain(|(pid, handles)| *handles > usize::from(*pid == own));
+    pids.into_iter().map(|(pid, _)| pid).collect()
+}
+
+/// Process ids, and how often each has the area open or mapped.
+pub(super) fn holders(found: &Found) -> Vec<(u32, usize)> {
+    let mut pids: Vec<(u32, usize)> = std::fs::read_dir("/proc")
         .into_iter()
         .flatten()
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter(|pid| {
-            let holds = descriptors(*pid, found) + usize::from(maps(*pid, found));
-            holds > usize::from(*pid == own)
-        })
+        .map(|pid| (pid, descriptors(pid, found) + usize::from(maps(pid, found))))
+        .filter(|(_, handles)| *handles > 0)
         .collect();
     pids.sort_unstable();
     pids

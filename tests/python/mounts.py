@@ -1,4 +1,4 @@
-"""Volumes that are mounted for a test, and always unmounted again; skips where that is not possible."""
+"""Volumes that are mounted for a test, and always unmounted; skips where that cannot be done."""
 
 from __future__ import annotations
 

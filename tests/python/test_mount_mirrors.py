@@ -55,9 +55,9 @@ def test_i1_nothing_writes_a_mirror_through_the_mount(tmp_path: Path) -> None:
         descriptor = os.open(seen, os.O_RDONLY)
         with pytest.raises(PermissionError):
             mmap.mmap(descriptor, MIB, access=mmap.ACCESS_WRITE)
-        with pytest.raises(OSError, match="Bad file|Invalid"):
+        with pytest.raises(OSError, match=r"Bad file|Invalid"):
             os.pwrite(descriptor, b"x", 0)
-        with pytest.raises(OSError, match="Bad file|Invalid|Operation"):
+        with pytest.raises(OSError, match=r"Bad file|Invalid|Operation"):
             os.ftruncate(descriptor, 0)
         with mmap.mmap(descriptor, MIB, access=mmap.ACCESS_READ) as memory:
             assert memory[:] == bytes(MIB)

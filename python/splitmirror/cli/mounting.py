@@ -20,7 +20,7 @@ from splitmirror.units import printable
 @pair_options
 @click.argument("mountpoint", type=click.Path())
 @click.option("--foreground", is_flag=True, help="Serve in this process, until a signal.")
-@click.option("--threads", type=click.IntRange(0, 64), default=0, help="How many serve.")
+@click.option("--threads", type=click.IntRange(min=0), default=0, help="How many serve.")
 @click.option("--allow-other", is_flag=True, help="Other users may use it, too.")
 @click.option("--log", type=click.Path(), help="Where the serving process writes what it says.")
 @click.option("--ready-fd", type=int, hidden=True)
