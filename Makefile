@@ -64,7 +64,7 @@ demo: debian-demo $(VENV)/.wheel ## Build a release wheel, install it in .venv, 
 	@$(BIN)/splitmirror demo --live $(DEMO)
 
 .PHONY: test
-test: debian-test $(VENV)/.develop rust-test python-test ## Everything the tests need, then every test
+test: debian-test $(VENV)/.develop fsx rust-test python-test ## Everything the tests need, then every test
 	$(call say,all tests passed)
 
 # --- Set-up ---------------------------------------------------------------------------------
@@ -148,6 +148,17 @@ python-lint: $(VENV)/.develop ## ruff, mypy and the check of the stubs
 python-test: python-lint ## The tests of the Python package
 	$(call say,Python tests)
 	$(BIN)/pytest --numprocesses=auto --dist=worksteal $(PYTEST)
+
+# A test program of file systems, from crates.io; without it the tests that want it are skipped.
+FSX_VERSION := 0.3.2
+FSX := $(CARGO_TARGET_DIR)/tools/bin/fsx
+export SPLITMIRROR_FSX := $(abspath $(FSX))
+
+.PHONY: fsx
+fsx: ## Build fsx, the file system exerciser
+	@test -x $(FSX) || { printf '\n== fsx\n'; \
+		env -u PYO3_PYTHON $(CARGO) install --quiet --locked --version $(FSX_VERSION) --root $(CARGO_TARGET_DIR)/tools fsx \
+		|| echo 'fsx could not be built; its tests are skipped' >&2; }
 
 .PHONY: fmt
 fmt: $(VENV)/.test-tools ## Format Rust and Python
