@@ -157,7 +157,7 @@ export SPLITMIRROR_FSX := $(abspath $(FSX))
 .PHONY: fsx
 fsx: ## Build fsx, the file system exerciser
 	@test -x $(FSX) || { printf '\n== fsx\n'; \
-		env -u PYO3_PYTHON $(CARGO) install --quiet --locked --version $(FSX_VERSION) --root $(CARGO_TARGET_DIR)/tools fsx \
+		env -u PYO3_PYTHON $(CARGO) install --quiet --debug --locked --version $(FSX_VERSION) --root $(CARGO_TARGET_DIR)/tools fsx \
 		|| echo 'fsx could not be built; its tests are skipped' >&2; }
 
 .PHONY: fmt
