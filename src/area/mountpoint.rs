@@ -139,7 +139,8 @@ fn real(path: &Path) -> Result<PathBuf> {
 /// A mount of ours that nobody serves any more answers everything with ENOTCONN, also its own path.
 fn take_stale_away(path: &Path) -> Result<bool> {
     let dead = |error: &std::io::Error| error.raw_os_error() == Some(libc::ENOTCONN);
-    if !std::fs::metadata(path).is_err_and(|error| dead(&error)) {
+    // Its attributes may still be remembered; opening it is asked for.
+    if !std::fs::read_dir(path).is_err_and(|error| dead(&error)) {
         return Ok(false);
     }
     let real = real(path)?;
