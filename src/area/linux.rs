@@ -211,6 +211,10 @@ impl Host for Linux {
         mounts::mounted_on(found)
     }
 
+    fn mounted_below(&self, folder: &Path) -> Option<PathBuf> {
+        mounts::mounted_below(folder)
+    }
+
     fn free_bytes(&self, path: &Path) -> Option<u64> {
         let folder = path.ancestors().find(|folder| folder.is_dir())?;
         let found = rustix::fs::statvfs(folder).ok()?;

@@ -1,15 +1,13 @@
 //! The folder on which a volume is mounted: what stands there before, and how the mount is taken away again.
 
-use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use rustix::mount::UnmountFlags;
 
-use super::identity::stamp_of_file;
 use super::mounts::{self, MountEntry};
-use super::{Found, Kind, Ownership, users};
+use super::{device, users};
 use crate::error::{Error, Result};
 
 /// What a volume's mount is listed as, followed by the process that serves it.
@@ -91,16 +89,8 @@ impl Mountpoint {
 
     /// Who keeps it from being unmounted, as far as can be seen.
     fn busy(&self) -> Error {
-        let files = std::fs::read_dir(&self.path).into_iter().flatten().flatten();
-        let (mut pids, mut loops) = (Vec::new(), Vec::new());
-        for entry in files {
-            let Some(found) = found(&entry.path()) else { continue };
-            pids.extend(users::holders(&found).into_iter().map(|(pid, _)| pid));
-            loops.extend(mounts::loop_paths_over(&found.stamp));
-        }
-        pids.extend(users::standing_in(&self.path));
-        pids.sort_unstable();
-        pids.dedup();
+        let pids = users::below(&self.path);
+        let loops = mounts::loops_below(&self.path).into_iter().map(device::path_of).collect();
         Error::MountBusy { path: self.path.clone(), pids, loops }
     }
 }
@@ -109,20 +99,6 @@ impl Mountpoint {
 fn serving(entry: &MountEntry) -> Option<u32> {
     let number = entry.source.strip_prefix(NAME)?;
     if entry.kind.starts_with("fuse") { number.parse().ok() } else { None }
-}
-
-fn found(path: &Path) -> Option<Found> {
-    let meta = path.metadata().ok()?;
-    // Of the mount itself: it has no name for its file system that would matter here.
-    let stamp = stamp_of_file(&meta, 0);
-    let ownership = Ownership { mode: 0, user: 0, group: 0 };
-    Some(Found {
-        path: path.to_path_buf(),
-        kind: Kind::File,
-        stamp,
-        ownership,
-        backing: Vec::new(),
-    })
 }
 
 /// The path with the symlinks of its folder resolved: what is mounted on it may not answer.
@@ -186,8 +162,21 @@ fn by_helper(path: &Path, lazily: bool) -> std::io::Result<()> {
     }
 }
 
-/// fsync of the file at a path.
-pub fn sync_path(path: &Path) -> Result<()> {
-    let synced = File::open(path).and_then(|file| file.sync_data());
-    synced.map_err(|error| Error::io(path, "fsync", &error))
+/// Opens the file at a path of a folder that this process serves, and syncs it: by another process, the program `sync`.
+/// The kernel writes back what is mapped of it, and forgets its pages (a file that is opened without `FOPEN_KEEP_CACHE`).
+///
+/// A process that waits for an answer of its own can no longer be killed: the kernel lets nobody go whose request was
+/// taken, and nothing ends a connection that is open in a process which waits. Another process is let go when this
+/// one dies.
+pub fn settle(path: &Path) -> Result<()> {
+    let failed = |error: &std::io::Error| Error::io(path, "running sync on it", error);
+    let mut command = Command::new("sync");
+    command.arg("--data").arg(path).current_dir("/").stdin(Stdio::null()).stdout(Stdio::null());
+    let output = command.output().map_err(|error| failed(&error))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    log::error!(target: "splitmirror.area", "{}", said.trim());
+    Err(Error::Io { path: path.to_path_buf(), operation: "fsync", errno: libc::EIO })
 }

@@ -10,7 +10,7 @@ use fuser::{Config, MountOption, Notifier, Session, SessionACL};
 use super::attributes::VOLUME;
 use super::filesystem::Files;
 use super::mirrors::VOLUME_NAME;
-use crate::area::{Mountpoint, Ownership, sync_path};
+use crate::area::{Mountpoint, Ownership, settle};
 use crate::error::{Error, Result};
 use crate::pair::Pair;
 use crate::state::Mode;
@@ -65,14 +65,15 @@ impl Export for Mounted {
     }
 
     fn write_back(&self) -> Result<()> {
-        // By a call that a serving thread answers: what is mapped arrives as writes before it.
-        sync_path(&self.file)
+        settle(&self.file)
     }
 
     fn invalidate(&self) -> Result<()> {
         self.length.store(self.volume.length()?, Ordering::Release);
-        let forgotten = self.kernel.inval_inode(VOLUME, 0, 0);
-        forgotten.map_err(|error| Error::io(&self.file, "invalidating the kernel's pages", &error))
+        // Length and times by a message, for which the kernel waits for nobody; not so the pages.
+        let forgotten = self.kernel.inval_inode(VOLUME, -1, 0);
+        forgotten.map_err(|error| Error::io(&self.file, "invalidating its attributes", &error))?;
+        settle(&self.file)
     }
 }
 

@@ -41,8 +41,7 @@ impl Pair {
             });
         }
         for path in self.volume.exports().iter().map(|export| export.path()) {
-            let exported = self.host().find(&path)?;
-            if let Some(mountpoint) = exported.and_then(|found| self.host().mounted_on(&found)) {
+            if let Some(mountpoint) = self.host().mounted_below(&path) {
                 return Err(Error::SourceMounted { path, mountpoint });
             }
         }

@@ -36,9 +36,8 @@ impl Pair {
         scope: Scope,
         epoch: Option<u64>,
     ) -> Result<(Arc<Restoring>, CopyPlan)> {
-        // What programs stored into mapped memory is older than the restore; and nobody keeps a page of what was.
+        // What programs stored into mapped memory is older than the restore.
         self.volume.write_back_exports()?;
-        self.volume.invalidate_exports()?;
         let size = self.leg.block_size();
         let length = self.leg.catalog().record().length;
         let pending = Bitmap::touching(&plan.extents, size, size.count(length));

@@ -12,9 +12,10 @@ use crate::error::Result;
 pub trait Export: Send + Sync + Debug {
     /// The file that programs see as the source.
     fn path(&self) -> PathBuf;
-    /// Brings what programs have stored into mapped memory to the volume, and makes it durable.
+    /// Brings what programs have stored into mapped memory to the volume, and makes it durable; what they look at next is
+    /// read anew.
     fn write_back(&self) -> Result<()>;
-    /// Makes the kernel forget bytes, length and times: the next look asks the volume.
+    /// As [`Export::write_back`], and the length and the times are asked for anew too.
     fn invalidate(&self) -> Result<()>;
 }
 
