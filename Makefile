@@ -170,8 +170,10 @@ fmt: $(VENV)/.test-tools ## Format Rust and Python
 
 .PHONY: bench
 bench: debian-test $(VENV)/.wheel ## Compare with cp, rsync, cmp and others (BENCH="--size 64M --json FILE")
+	$(CARGO) build --quiet --release $(LOCKED) --features export --example passthrough
 	$(call say,bench)
-	$(BIN)/python benches/bench.py --folder $(CARGO_TARGET_DIR) $(BENCH)
+	SPLITMIRROR_PASSTHROUGH=$(abspath $(CARGO_TARGET_DIR))/release/examples/passthrough \
+		$(BIN)/python benches/bench.py --folder $(CARGO_TARGET_DIR) $(BENCH)
 
 .PHONY: crash
 crash: ## Crash tests with SPLITMIRROR_CRASH_SAMPLES (20000) a point, SPLITMIRROR_CRASH_SEED
