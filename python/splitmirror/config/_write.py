@@ -53,7 +53,7 @@ def change(
         if not values:
             remove(folder)
         else:
-            _replace(path, text, directory)
+            _replace(path, text)
         os.fsync(directory)
     return values
 
@@ -101,7 +101,7 @@ def _locked(folder: AnyPath) -> Iterator[int]:
         os.close(directory)
 
 
-def _replace(path: bytes, text: str, directory: int) -> None:
+def _replace(path: bytes, text: str) -> None:
     data = text.encode()
     if len(data) > SIZE_MAX:
         raise ArgumentError(f"the file would be larger than {SIZE_MAX:,} bytes", argument="set")
@@ -113,10 +113,6 @@ def _replace(path: bytes, text: str, directory: int) -> None:
     descriptor = os.open(following, flags, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            owner = os.fstat(directory)
-            if owner.st_uid != os.geteuid() == 0:
-                # Set by root, it must stay readable for whose pair it is.
-                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
