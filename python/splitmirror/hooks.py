@@ -32,6 +32,7 @@ from splitmirror._hook_actions import (
 )
 from splitmirror._types import AnyPath
 from splitmirror.errors import HookError
+from splitmirror.units import format_seconds
 
 __all__ = ["HOOK_VARIABLES", "After", "Before", "Hook", "HookReport", "HookRun", "Hooks"]
 
@@ -134,6 +135,11 @@ class HookReport(Document):
         if self.ok:
             return ""
         return f"The {self.hook} hook failed, so {_CONSEQUENCE[self.hook]}: {self.detail}"
+
+    def in_line(self) -> str:
+        """Give it as one of several in a table."""
+        took = format_seconds(self.seconds)
+        return f"{self.hook} ok ({took})" if self.ok else f"{self.hook} failed ({took})"
 
 
 class HookRun:
