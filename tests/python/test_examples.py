@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -160,3 +161,46 @@ def test_the_commands_of_the_units_are_those_of_the_program() -> None:
                 out, _ = run(command, "--help")
                 for option in arguments:
                     assert not option.startswith("--") or option in out
+
+
+# --- systemd -----------------------------------------------------------------------------------
+
+# What the units of the example do, where no systemd runs: shop.mount and shop.service.
+STAND_IN = """#!/bin/sh
+echo "$*" >>{log}
+case "$*" in
+"stop shop.mount") umount {shop} ;;
+"start shop.mount") mount -o loop {volume} {shop} ;;
+"stop shop.service") test -e {shop}/file ;;
+"start shop.service") test -e {shop}/file ;;
+*) exit 4 ;;
+esac
+"""
+
+
+def test_the_commands_for_systemd_reach_it_in_their_order(
+    shop: Volume, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "log"
+    (tmp_path / "systemctl").write_text(
+        STAND_IN.format(log=log, shop=shop.mountpoint, volume=shop.file)
+    )
+    (tmp_path / "systemctl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}:/usr/sbin")
+    text = example("systemd.toml", {" /shop": f" {shop.mountpoint}"})
+    configure(Path(f"{shop.mirror}.splitmirror"), text)
+    (shop.mountpoint / "file").write_text("good")
+    shop.settle()
+    report = run_json("refresh", shop.mirror)
+    assert ran(report["split"]["hooks"]) == [("freeze", True), ("thaw", True)]
+    (shop.mountpoint / "file").write_text("bad")
+    receipt = run_json("restore", shop.mirror, "--yes")
+    order = ["stop", "unmount", "mount", "start"]
+    assert ran(receipt["hooks"]) == [(name, True) for name in order]
+    assert (shop.mountpoint / "file").read_text() == "good"
+    assert log.read_text().splitlines() == [
+        "stop shop.service",
+        "stop shop.mount",
+        "start shop.mount",
+        "start shop.service",
+    ]
