@@ -123,6 +123,15 @@ def test_nobody_is_stopped_for_what_the_state_does_not_allow(
         assert told.names == []
 
 
+def test_nobody_is_stopped_for_what_the_mode_does_not_allow(any_fs: Path) -> None:
+    with make_mirror(make_source(any_fs), 0, mode="shared") as pair:
+        pair.split()
+        told = Told()
+        with pytest.raises(errors.ArgumentError, match="exclusive"):
+            pair.start_restore(hooks=told.hooks)
+        assert told.names == []
+
+
 MEANS = {"mount": "may not be mounted", "start": "may not be running"}
 
 

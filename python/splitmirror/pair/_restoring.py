@@ -145,7 +145,7 @@ class Restoring(Starting):
                 cancel=cancel,
             )
 
-        return self._between_hooks(hooks, heal, "restore")
+        return self._between_hooks(hooks, heal, "heal")
 
     def resume_restore(
         self,
@@ -174,7 +174,7 @@ class Restoring(Starting):
                 cancel=cancel,
             )
 
-        return self._between_hooks(hooks, resume, "resume_restore")
+        return self._between_hooks(hooks, resume, "resume_restore", resumes=True)
 
     def abandon_restore(self) -> AbandonReport:
         """Give up an interrupted restore and list what of the source stays unrestored.
@@ -185,12 +185,12 @@ class Restoring(Starting):
         return self._report(AbandonReport, self._core.abandon_restore)
 
     def _between_hooks(
-        self, hooks: Hooks | None, verb: Callable[[], str], name: str, *, restart: bool = False
+        self, hooks: Hooks | None, verb: Callable[[], str], name: str, **how: bool
     ) -> Receipt:
         self._not_in_a_hook()
         run = self._hook_run(hooks, None)
         with run:
-            self._make_way(run, name, restart=restart)
+            self._make_way(run, name, **how)
             receipt = self._report(Receipt, verb)
         return replace(receipt, hooks=run.results)
 

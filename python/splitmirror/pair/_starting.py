@@ -82,8 +82,9 @@ class Starting(Places):
         run = self._hook_run(hooks, None)
         try:
             with run:
-                verb = "resume_restore" if resume else "restore"
-                self._make_way(run, verb, restart=restart)
+                # In the other mode, which a pair has for good, nobody is stopped for a refusal.
+                if self._core.mode == "exclusive":
+                    self._make_way(run, "start_restore", resumes=resume, restart=restart)
                 if resume:
                     core = self._core.start_resume(
                         ignore_sidecars=ignore_sidecars, accept=accepted(accept), rate=rate
@@ -108,22 +109,23 @@ class Starting(Places):
         core = self._core.restore_job()
         return None if core is None else RestoreJob(core)
 
-    def _make_way(self, run: VerbHooks, verb: str, *, restart: bool = False) -> None:
+    def _make_way(
+        self, run: VerbHooks, verb: str, *, resumes: bool = False, restart: bool = False
+    ) -> None:
         """Run the stop and the unmount hook; when one fails nothing is restored.
 
         No application is stopped for a verb that the pair's state does not allow.
         """
         if run.round_restore:
-            self._check_legal(verb, restart)
+            self._check_legal(verb, resumes, restart)
         for hook in _BEFORE_A_RESTORE:
             run.before(hook)
             if (error := run.failure(hook)) is not None:
                 raise error
 
-    def _check_legal(self, verb: str, restart: bool) -> None:
+    def _check_legal(self, verb: str, resumes: bool, restart: bool) -> None:
         status = Status.from_json(self._core.status())
         pending = Condition.RESTORE_PENDING in status.conditions
-        resumes = verb == "resume_restore"
         # What else may be refused depends on what the caller accepts, and on who has unmounted.
         if status.state is State.SPLIT and (restart or pending == resumes):
             return

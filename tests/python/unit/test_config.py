@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 from config_files import GOOD, write
+from hypothesis import given
+from hypothesis import strategies as st
 from splitmirror import config, errors
 from splitmirror.config import KEYS
 from splitmirror.config._file import SIZE_MAX
@@ -90,6 +93,24 @@ def test_what_is_not_understood_is_refused(folder: Path, what: str) -> None:
     assert message in str(error)
     assert str(error).isprintable()
     assert error.exit_code == 2
+
+
+PIECES = st.sampled_from(
+    ["[hooks]", "[", "]", "freeze", "timeout", ".", "=", '"', "\\", "\n", "7", "{", "#", "\x00"]
+)
+
+
+@given(st.binary(max_size=60) | st.lists(PIECES, max_size=25).map("".join).map(str.encode))
+def test_whatever_is_in_it_is_understood_or_refused(text: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = write(Path(folder), text)
+        message = ""
+        try:
+            config.load(folder)
+        except errors.ConfigError as error:
+            message = str(error)
+        assert not message or message.startswith(f"{path}")
+        assert message.isprintable()
 
 
 def test_a_file_is_no_larger_than_it_needs_to_be(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -132,3 +133,43 @@ def test_what_is_written_is_read_again(values: dict[str, Any]) -> None:
     assert {f"{table}.{key}": tables[table][key] for table in tables for key in tables[table]} == (
         values
     )
+
+
+def test_it_is_on_disk_before_it_has_its_name_and_the_name_is_too(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(folder, GOOD)
+    steps: list[str] = []
+    real_sync, real_rename = os.fsync, os.rename
+
+    def sync(descriptor: int) -> None:
+        steps.append("sync " + os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}")))
+        real_sync(descriptor)
+
+    def rename(old: bytes, new: bytes) -> None:
+        steps.append("rename")
+        real_rename(old, new)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(os, "rename", rename)
+    config.change(folder, {"hooks.stop": "true"})
+    assert steps == ["sync config.toml.next", "rename", "sync catalog"]
+
+
+def test_of_changes_at_the_same_time_all_stay(folder: Path) -> None:
+    write(folder, GOOD)
+    names = [f"hooks.{name}" for name in ("freeze", "thaw", "stop", "unmount", "mount", "start")]
+
+    def change(name: str) -> None:
+        for number in range(10):
+            config.change(folder, {name: f"{name} {number}"})
+
+    threads = [threading.Thread(target=change, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    hooks = config.load(folder).hooks
+    for name in names:
+        assert getattr(hooks, name.partition(".")[2]) == (name, "9")
+    assert os.listdir(folder) == [config.NAME]

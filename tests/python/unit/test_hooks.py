@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 import signal
 import threading
 import time
@@ -65,6 +66,16 @@ def test_the_counterpart_runs_after_each_kind_of_failure(
     assert [report.ok for report in run.results] == [False, True]
     assert run.warnings == (run.results[0].warning,)
     assert [record.getMessage() for record in caplog.records] == list(run.warnings)
+
+
+def test_a_report_fits_a_line_and_says_what_it_means() -> None:
+    run = use(Hooks(stop="false", start="true", timeout=SOON))
+    run.before("stop")
+    run.end()
+    stop, start = run.results
+    assert re.fullmatch(r"stop failed \(.*s\)", stop.in_line())
+    assert re.fullmatch(r"start ok \(.*s\)", start.in_line())
+    assert start.warning == ""
 
 
 def test_the_end_runs_what_is_left_the_last_begun_first() -> None:
