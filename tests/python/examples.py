@@ -57,11 +57,19 @@ class Volume:
         run("sync", "--file-system", self.mountpoint)
 
 
+def need(*programs: str) -> None:
+    """Skip where one of the programs that an example runs is not installed."""
+    for program in programs:
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed")
+
+
 @contextlib.contextmanager
 def volume(size: int = 64 * MIB) -> Iterator[Volume]:
     """A new volume in a folder that other users can reach; skipped where none can be mounted."""
     if os.geteuid() != 0:
         pytest.skip("mounting needs root")
+    need("mount", "umount", "mountpoint")
     folder = Path(tempfile.mkdtemp(prefix="splitmirror-", dir="/var/tmp"))
     folder.chmod(0o755)
     made = Volume(folder)

@@ -15,7 +15,7 @@ from commandline import run, run_json
 from conftest import run as tool
 from splitmirror import MirrorPair, config
 
-from examples import EXAMPLES, NAMES, Volume, configure, example, volume
+from examples import EXAMPLES, NAMES, Volume, configure, example, need, volume
 
 UNITS = sorted(path.name for path in EXAMPLES.iterdir() if path.suffix in (".service", ".timer"))
 
@@ -42,8 +42,11 @@ def test_every_example_is_known_and_named_in_the_documentation() -> None:
 
 
 @pytest.fixture
-def shop() -> Iterator[Volume]:
+def shop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Volume]:
     """A mounted volume with a mirror whose configuration is that of the example."""
+    # The tools of root are not on everybody's PATH.
+    monkeypatch.setenv("PATH", f"{os.environ['PATH']}:/usr/sbin:/sbin")
+    need("fsfreeze")
     with volume() as made:
         with MirrorPair.create(made.file, made.mirror) as pair:
             configure(pair.catalog_path, example("fsfreeze.toml", made.places))
@@ -186,7 +189,7 @@ def test_the_commands_for_systemd_reach_it_in_their_order(
         STAND_IN.format(log=log, shop=shop.mountpoint, volume=shop.file)
     )
     (tmp_path / "systemctl").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}:/usr/sbin")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     text = example("systemd.toml", {" /shop": f" {shop.mountpoint}"})
     configure(Path(f"{shop.mirror}.splitmirror"), text)
     (shop.mountpoint / "file").write_text("good")

@@ -17,7 +17,7 @@ from helpers import MIB
 from splitmirror import Hooks, MirrorPair, config
 from splitmirror.hooks import HookRun
 
-from examples import Volume, configure, example, volume
+from examples import Volume, configure, example, need, volume
 
 # Debian keeps the programs of each release apart, and on no PATH.
 PLACES = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True), Path("/usr/bin")]
@@ -56,11 +56,12 @@ class Database:
     """A cluster on a volume, started and stopped as the example says."""
 
     def __init__(self, shop: Volume, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PATH", f"{programs()}:{os.environ['PATH']}:/usr/sbin:/sbin")
+        need("runuser")
         self.shop = shop
         self.place = shop.folder / "run"
         self.place.mkdir()
         self.user = user()
-        monkeypatch.setenv("PATH", f"{programs()}:{os.environ['PATH']}:/usr/sbin")
         monkeypatch.setenv("PGHOST", str(self.place))
         shutil.chown(self.place, self.user)
         shutil.chown(shop.mountpoint, self.user)
