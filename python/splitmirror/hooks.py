@@ -171,6 +171,13 @@ class HookRun:
         """A sentence for each hook that failed, for the report of the verb."""
         return tuple(report.warning for report in self._reports if not report.ok)
 
+    @property
+    def left_behind(self) -> tuple[str, ...]:
+        """A sentence for each thaw, mount or start that failed."""
+        return tuple(
+            report.warning for report in self._reports if report.hook in _BEFORE and not report.ok
+        )
+
     def before(self, hook: Before) -> bool:
         """Run freeze, stop or unmount, if given; tell whether it ran and succeeded.
 

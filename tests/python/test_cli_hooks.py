@@ -104,6 +104,16 @@ def test_a_failure_before_a_restore_exits_with_1(shop: Shop, fails: str) -> None
     assert (error["id"], error["fields"]["hook"]) == ("hook", fails)
 
 
+def test_two_failures_are_both_told(shop: Shop) -> None:
+    options = ["--stop=false", "--start=false"]
+    _, err = run("restore", shop.mirror, "--yes", *options, code=1)
+    stop, start = err.splitlines()
+    assert stop.startswith("splitmirror: The stop hook failed, so nothing was restored")
+    assert start.startswith("The start hook failed, so the application may not be running")
+    error = run_json("restore", shop.mirror, "--yes", *options, code=1)["error"]
+    assert error["notes"] == [start]
+
+
 def test_a_failure_afterwards_exits_with_6_and_is_told(shop: Shop) -> None:
     good = digest(shop.mirror)
     overwrite(shop.source, 0, b"bad")

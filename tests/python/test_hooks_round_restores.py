@@ -150,6 +150,24 @@ def test_a_mount_or_start_that_fails_is_told_and_changes_nothing(
     assert pair.source_path.read_bytes() == good
 
 
+@pytest.mark.parametrize("verb", BOTH)
+def test_an_error_says_too_what_could_not_be_started(
+    spoiled: tuple[MirrorPair, bytes, bytes], verb: Restore
+) -> None:
+    pair, _, _ = spoiled
+    hooks = Hooks(stop="true", unmount="false", mount="false", start="false")
+    with pytest.raises(errors.HookError) as caught:
+        verb(pair, hooks)
+    assert caught.value.hook == "unmount"
+    mount, start = caught.value.__notes__
+    assert mount.startswith("The mount hook failed, so the source may not be mounted: ")
+    assert start.startswith("The start hook failed, so the application may not be running: ")
+    overwrite(pair.mirror_path, 0, b"changed behind our back")
+    with pytest.raises(errors.MirrorSkewedError) as skewed:
+        verb(pair, Hooks(start="false"))
+    assert skewed.value.__notes__ == [start]
+
+
 @pytest.mark.parametrize("given", ["stop", "start", "unmount", "mount"])
 def test_one_hook_alone_runs_in_its_place(
     spoiled: tuple[MirrorPair, bytes, bytes], given: str

@@ -92,7 +92,7 @@ def _option(name: str) -> Callable[[Command], Command]:
         f"hook_{name}",
         metavar="SECONDS" if timeout else "COMMAND",
         callback=lambda _, __, text: _checked(key.name, text),
-        help=f"{'Of a hook' if timeout else 'Run'}: {key.about}.",
+        help="How long each hook may take." if timeout else f"Run this {key.about}.",
     )
 
 

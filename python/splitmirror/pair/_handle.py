@@ -113,9 +113,17 @@ class VerbHooks(HookRun):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        # Thaw too: an interrupt may have come just before the core could say so.
-        self.end()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        try:
+            # Thaw too: an interrupt may have come just before the core could say so.
+            self.end()
+        finally:
+            if error is not None:
+                # There is no report to tell it.
+                for warning in self.left_behind:
+                    error.add_note(warning)
 
 
 def watched(progress: Progress | None) -> Progress | None:
