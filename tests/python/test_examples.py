@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from commandline import run, run_json
 from conftest import run as tool
+from mounts import need
 from splitmirror import MirrorPair, config
 
-from examples import EXAMPLES, NAMES, Volume, configure, example, need, volume
+from examples import EXAMPLES, NAMES, Volume, configure, example, served_volume, volume
 
 UNITS = sorted(path.name for path in EXAMPLES.iterdir() if path.suffix in (".service", ".timer"))
 
@@ -105,6 +106,28 @@ def test_a_mounted_file_system_is_restored_between_unmount_and_mount(shop: Volum
     tool("umount", shop.mountpoint)
     run("restore", shop.mirror, "--yes")
     assert (shop.mountpoint / "file").read_text() == "good"
+
+
+def test_what_no_program_has_synced_is_in_a_frozen_point() -> None:
+    need("fsfreeze", "e2fsck")
+    with served_volume() as (pair, shop):
+        configure(pair.catalog_path, example("fsfreeze.toml", shop.places))
+        (shop.mountpoint / "file").write_text("good")
+        report = pair.split(require="application")
+        assert [(hook.hook, hook.detail) for hook in report.hooks] == [("freeze", ""), ("thaw", "")]
+        (shop.mountpoint / "file").write_text("bad")
+        shop.settle()
+        # A frozen file system needs no recovery.
+        tool("e2fsck", "-fn", shop.mirror)
+        job = pair.start_restore(throttle=1)
+        assert (shop.mountpoint / "file").read_text() == "good"
+        job.throttle(None)
+        receipt = job.wait(60)
+        assert [(hook.hook, hook.detail) for hook in receipt.hooks] == [
+            ("unmount", ""),
+            ("mount", ""),
+        ]
+        assert receipt.complete
 
 
 # --- Units -------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -14,13 +15,16 @@ from commandline import run, run_json
 from conftest import NotPermitted
 from conftest import run as tool
 from helpers import MIB
+from mounts import need
 from splitmirror import Hooks, MirrorPair, config
 from splitmirror.hooks import HookRun
 
-from examples import Volume, configure, example, need, volume
+from examples import Volume, configure, example, served_volume, volume
 
 # Debian keeps the programs of each release apart, and on no PATH.
 PLACES = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True), Path("/usr/bin")]
+
+SIZE = 256 * MIB
 
 # Nothing is written while the mirror is copied but what the test writes.
 SETTINGS = """
@@ -59,7 +63,7 @@ class Database:
         monkeypatch.setenv("PATH", f"{programs()}:{os.environ['PATH']}:/usr/sbin:/sbin")
         need("runuser")
         self.shop = shop
-        self.place = shop.folder / "run"
+        self.place = shop.folder / "sockets"
         self.place.mkdir()
         self.user = user()
         monkeypatch.setenv("PGHOST", str(self.place))
@@ -73,7 +77,9 @@ class Database:
         self.text = example("postgresql.toml", places)
         if self.user != "postgres":
             self.text = self.text.replace('"-u", "postgres"', f'"-u", "{self.user}"')
-            self.text = self.text.replace('"psql"', '"psql", "-U", "postgres"')
+            self.text = self.text.replace(
+                "-u postgres -- psql", f"-u {self.user} -- psql -U postgres"
+            )
         folder = shop.folder / "hooks"
         folder.mkdir()
         configure(folder, self.text)
@@ -105,18 +111,24 @@ class Database:
         HookRun(hooks, source=self.shop.file, mirror=self.shop.mirror, label=None).before("stop")
 
 
+@contextlib.contextmanager
+def running(shop: Volume, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """A running cluster with a table of a thousand rows."""
+    made = Database(shop, monkeypatch)
+    try:
+        made.start()
+        made.ask("CREATE TABLE sales AS SELECT g AS id FROM generate_series(1, 1000) AS g")
+        yield made
+    finally:
+        made.stop()
+
+
 @pytest.fixture
 def database(monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    """A running cluster with a table of a thousand rows."""
+    """One whose files are written round the pair."""
     programs()
-    with volume(256 * MIB) as shop:
-        made = Database(shop, monkeypatch)
-        try:
-            made.start()
-            made.ask("CREATE TABLE sales AS SELECT g AS id FROM generate_series(1, 1000) AS g")
-            yield made
-        finally:
-            made.stop()
+    with volume(SIZE) as shop, running(shop, monkeypatch) as made:
+        yield made
 
 
 def ran(hooks: Any) -> list[tuple[str, bool, str]]:
@@ -171,3 +183,37 @@ def test_nothing_is_restored_while_somebody_keeps_it_mounted(database: Database)
     assert "busy" in err
     # It was stopped, and is running again.
     assert database.ask("SELECT count(*) FROM sales") == "1001"
+
+
+def test_a_database_on_a_served_volume_answers_while_it_is_restored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    programs()
+    told = [(name, "") for name, _, _ in RESTORED]
+    with served_volume(SIZE) as (pair, shop), running(shop, monkeypatch) as database:
+        configure(pair.catalog_path, database.text)
+        # In the middle of its work, nothing of it written by the file system yet.
+        database.ask("INSERT INTO sales SELECT g FROM generate_series(1001, 2000) AS g")
+        report = pair.split(label="good", require="application")
+        assert [(hook.hook, hook.detail) for hook in report.hooks] == [("freeze", "")]
+        database.ask("UPDATE sales SET id = -id")
+        database.ask("CREATE TABLE nonsense AS SELECT g FROM generate_series(1, 100000) AS g")
+        database.ask("CHECKPOINT")
+
+        job = pair.start_restore(throttle=1)
+        assert [(hook.hook, hook.detail) for hook in job.hooks] == told
+        assert database.ask("SELECT count(*), sum(id) FROM sales") == "2000|2001000"
+        assert database.ask("SELECT to_regclass('nonsense') IS NULL") == "t"
+        database.ask("INSERT INTO sales VALUES (2001)")
+        assert job.running
+        job.throttle(None)
+        receipt = job.wait(120)
+        assert receipt.complete
+        assert receipt.mirror_unchanged
+        assert receipt.hooks == job.hooks
+        assert receipt.blocks_app_written > 0
+        assert database.ask("SELECT count(*), sum(id) FROM sales") == "2001|2003001"
+        # The same point once more, all at once, now by the restore that waits.
+        database.ask("DROP TABLE sales")
+        assert pair.restore().complete
+        assert database.ask("SELECT count(*), sum(id) FROM sales") == "2000|2001000"
