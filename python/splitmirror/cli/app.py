@@ -29,6 +29,7 @@ COMMANDS = {
     "status": ("inspecting", "Show where a pair stands and what it asks for."),
     "history": ("inspecting", "Show what happened to a pair."),
     "list": ("inspecting", "Find the pairs below a folder."),
+    "config": ("configuring", "Show and change what a pair's verbs do by themselves."),
     "doctor": ("inspecting", "Show what this kernel, file system and user allow."),
     "mount": ("mounting", "Serve a volume as a file that any program can use."),
     "unmount": ("mounting", "Unmount a volume."),

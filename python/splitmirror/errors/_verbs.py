@@ -70,6 +70,16 @@ class ArgumentError(SplitMirrorError, ValueError):
     argument: str = ""
 
 
+class ConfigError(SplitMirrorError):
+    """A pair's configuration cannot be used; ``path``, ``line`` and ``key`` say where, if known."""
+
+    id: ClassVar[str] = "config"
+    exit_code: ClassVar[int] = 2
+    path: str = ""
+    line: int = 0
+    key: str = ""
+
+
 class FormatError(SplitMirrorError):
     """The ``plugin`` for a ``format`` failed, or cannot give the bytes of a ``member``."""
 

@@ -13,6 +13,10 @@ from splitmirror.reports._checking import (
     SealReport,
     VerifyReport,
 )
+from splitmirror.reports._configuring import (
+    ConfigReport,
+    SettingReport,
+)
 from splitmirror.reports._looking import (
     ArraysInUse,
     Check,
@@ -51,6 +55,7 @@ __all__ = [
     "AbandonReport",
     "ArraysInUse",
     "Check",
+    "ConfigReport",
     "CopyReport",
     "DetachReport",
     "DifferingRange",
@@ -67,6 +72,7 @@ __all__ = [
     "RepairReport",
     "ScrubReport",
     "SealReport",
+    "SettingReport",
     "SiblingStatus",
     "SplitReport",
     "Stamp",

@@ -100,6 +100,7 @@ TABLE: dict[str, tuple[type[BaseException] | None, str, int, dict[str, Any]]] = 
         8,
         {"path": "p", "member": "a", "format": "npz"},
     ),
+    "ConfigError": (None, "config", 2, {"path": "p", "line": 3, "key": "hooks.freeze"}),
     "HookError": (None, "hook", 1, {"hook": "stop", "detail": "it exited with status 3"}),
     "CancelledError": (None, "cancelled", 6, {"state": "unsynchronized"}),
 }
