@@ -1,153 +1,21 @@
-//! What the kernel asks for, and how it is answered. Each call runs on a serving thread, many at a time.
+//! What the kernel asks for, and how it is answered. Each call runs on a serving thread, many at a time; what comes of it
+//! is in `files`.
 
 use std::cell::RefCell;
 use std::ffi::OsStr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use fuser::{
-    Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo, InitFlags,
-    KernelConfig, LockOwner, OpenAccMode, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory,
-    ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request,
-    TimeOrNow, WriteFlags,
+    Errno, FileHandle, Filesystem, Generation, INodeNo, InitFlags, KernelConfig, LockOwner,
+    OpenFlags, RenameFlags, ReplyAttr, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry,
+    ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 
-use super::attributes::{ASKED_AGAIN, REMEMBERED, ROOT, VOLUME, number_of, of_folder, of_volume};
-use super::mirrors::{Mirrors, VOLUME_NAME, attributes_of};
-use super::space;
-use crate::area::Ownership;
-use crate::error::Result;
-use crate::pair::Pair;
-use crate::units::Extent;
-use crate::volume::Volume;
+use super::attributes::{ASKED_AGAIN, REMEMBERED, VOLUME};
+use super::files::{Answer, Files};
 
 thread_local! {
     /// What a read brings, before the kernel takes it: one for each serving thread, as large as its largest read.
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-/// The volume and its mirrors, as files.
-#[derive(Debug)]
-pub(super) struct Files {
-    pair: Arc<Pair>,
-    volume: Arc<Volume>,
-    owner: Ownership,
-    /// Of the source; changed by a restore alone, which says so.
-    length: Arc<AtomicU64>,
-    mirrors: Mirrors,
-}
-
-type Answer<T> = std::result::Result<T, Errno>;
-
-impl Files {
-    pub(super) fn new(pair: Arc<Pair>, owner: Ownership, length: Arc<AtomicU64>) -> Result<Self> {
-        let volume = pair.shared_volume()?;
-        Ok(Self { pair, volume, owner, length, mirrors: Mirrors::default() })
-    }
-
-    /// The volume, unless the pair was closed meanwhile.
-    fn volume(&self) -> Answer<&Arc<Volume>> {
-        self.pair.volume().map(|_| &self.volume).map_err(|error| number_of(&error))
-    }
-
-    fn length(&self) -> u64 {
-        self.length.load(Ordering::Acquire)
-    }
-
-    fn attributes(&self, inode: INodeNo) -> Answer<FileAttr> {
-        match inode {
-            ROOT => Ok(of_folder(self.owner)),
-            VOLUME => {
-                let stamp = self.volume()?.source().and_then(|source| source.stamp());
-                let stamp = stamp.map_err(|error| number_of(&error))?;
-                Ok(of_volume(self.length(), &stamp, self.owner))
-            }
-            inode => {
-                let leg = self.mirrors.numbered(self.volume()?, inode).ok_or(Errno::ENOENT)?;
-                Ok(attributes_of(inode, &leg, self.owner))
-            }
-        }
-    }
-
-    fn find(&self, parent: INodeNo, name: &OsStr) -> Answer<INodeNo> {
-        if parent != ROOT {
-            return Err(Errno::ENOTDIR);
-        }
-        if name == VOLUME_NAME {
-            return Ok(VOLUME);
-        }
-        self.mirrors.named(self.volume()?, name).map(|(inode, _)| inode).ok_or(Errno::ENOENT)
-    }
-
-    fn open_file(&self, inode: INodeNo, flags: OpenFlags) -> Answer<(FileHandle, FopenFlags)> {
-        let volume = self.volume()?;
-        let writes = flags.acc_mode() != OpenAccMode::O_RDONLY;
-        if inode == VOLUME {
-            let source = volume.source().map_err(|error| number_of(&error))?;
-            if writes {
-                source.writer().map_err(|error| number_of(&error))?;
-            }
-            // Past the kernel's cache, so that no byte is kept that we do not know; and side by side.
-            let direct = FopenFlags::FOPEN_DIRECT_IO | FopenFlags::FOPEN_PARALLEL_DIRECT_WRITES;
-            return Ok((FileHandle(0), direct));
-        }
-        let leg = self.mirrors.numbered(volume, inode).ok_or(Errno::ENOENT)?;
-        if writes {
-            return Err(Errno::EROFS);
-        }
-        let handle = self.mirrors.open(volume, &leg).map_err(|error| number_of(&error))?;
-        // Cached by the kernel while it is open: it does not change.
-        Ok((FileHandle(handle.ok_or(Errno::ENOENT)?), FopenFlags::empty()))
-    }
-
-    fn read_into(
-        &self,
-        inode: INodeNo,
-        handle: FileHandle,
-        buffer: &mut [u8],
-        offset: u64,
-    ) -> Answer<usize> {
-        let volume = self.volume()?;
-        if inode == VOLUME {
-            return volume.read(buffer, offset).map_err(|error| number_of(&error));
-        }
-        let file = self.mirrors.file(handle.0).ok_or(Errno::EBADF)?;
-        let read = file.read(buffer, offset).map_err(|error| number_of(&error))?;
-        read.ok_or(Errno::ESTALE)
-    }
-
-    /// Writes what fits; a write that begins at the end or past it does not.
-    fn write_from(
-        &self,
-        data: &[u8],
-        offset: u64,
-        (how, flags): (WriteFlags, OpenFlags),
-    ) -> Answer<u32> {
-        let volume = self.volume()?;
-        let room = usize::try_from(self.length().saturating_sub(offset)).unwrap_or(usize::MAX);
-        let data = data.get(..room.min(data.len())).unwrap_or(data);
-        if data.is_empty() {
-            return Err(Errno::ENOSPC);
-        }
-        let written = if how.contains(WriteFlags::FUSE_WRITE_CACHE) {
-            volume.write_mapped(data, offset)
-        } else {
-            volume.write(data, offset)
-        };
-        // The kernel leaves O_SYNC and O_DSYNC to us.
-        let through = flags.0 & (libc::O_SYNC | libc::O_DSYNC) != 0;
-        let durable = || if through { volume.flush() } else { Ok(()) };
-        written.and_then(|()| durable()).map_err(|error| number_of(&error))?;
-        Ok(data.len() as u32)
-    }
-
-    fn resize(&self, inode: INodeNo, size: Option<u64>) -> Answer<FileAttr> {
-        match size {
-            Some(size) if inode == VOLUME && size > self.length() => Err(Errno::ENOSPC),
-            Some(size) if inode != VOLUME || size != self.length() => Err(Errno::EPERM),
-            _ => self.attributes(inode),
-        }
-    }
 }
 
 impl Filesystem for Files {
@@ -228,9 +96,7 @@ impl Filesystem for Files {
         _: bool,
         reply: ReplyEmpty,
     ) {
-        if inode != VOLUME {
-            self.mirrors.close(handle.0);
-        }
+        self.close_file(inode, handle);
         reply.ok();
     }
 
@@ -282,11 +148,7 @@ impl Filesystem for Files {
     }
 
     fn fsync(&self, _: &Request, inode: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        let flushed = self.volume().and_then(|volume| match inode {
-            VOLUME => volume.flush().map_err(|error| number_of(&error)),
-            _ => Ok(()),
-        });
-        answer(flushed, reply);
+        answer(self.make_durable(inode), reply);
     }
 
     fn fallocate(
@@ -299,14 +161,7 @@ impl Filesystem for Files {
         mode: i32,
         reply: ReplyEmpty,
     ) {
-        let Some(extent) = Extent::checked(offset, length).filter(|_| inode == VOLUME) else {
-            return reply.error(if inode == VOLUME { Errno::EFBIG } else { Errno::EROFS });
-        };
-        let done = self.volume().and_then(|volume| {
-            let done = space::fallocate(volume, self.length(), extent, mode);
-            done.map_err(|error| error.unwrap_or(Errno::EOPNOTSUPP))
-        });
-        answer(done, reply);
+        answer(self.allocate(inode, (offset, length), mode), reply);
     }
 
     fn lseek(
@@ -318,18 +173,8 @@ impl Filesystem for Files {
         whence: i32,
         reply: ReplyLseek,
     ) {
-        let offset = u64::try_from(offset).unwrap_or(u64::MAX);
-        if inode != VOLUME || offset >= self.length() {
-            // Where nothing is known, all is data; the kernel does that by itself when told so once and for all.
-            return reply.error(if inode == VOLUME { Errno::ENXIO } else { Errno::EOPNOTSUPP });
-        }
-        let found = self.volume().and_then(|volume| {
-            let found = space::search(volume, self.length(), offset, whence == libc::SEEK_DATA);
-            found.map_err(|error| number_of(&error))
-        });
-        match found {
-            Ok(Some(offset)) => reply.offset(offset.cast_signed()),
-            Ok(None) => reply.error(Errno::ENXIO),
+        match self.search(inode, offset, whence) {
+            Ok(offset) => reply.offset(offset.cast_signed()),
             Err(error) => reply.error(error),
         }
     }
@@ -342,18 +187,10 @@ impl Filesystem for Files {
         offset: u64,
         mut reply: ReplyDirectory,
     ) {
-        let volume = match self.volume() {
-            Ok(volume) if inode == ROOT => volume,
-            Ok(_) => return reply.error(Errno::ENOTDIR),
+        let entries = match self.entries(inode) {
+            Ok(entries) => entries,
             Err(error) => return reply.error(error),
         };
-        let mut entries = vec![
-            (ROOT, FileType::Directory, ".".into()),
-            (ROOT, FileType::Directory, "..".into()),
-            (VOLUME, FileType::RegularFile, VOLUME_NAME.into()),
-        ];
-        let split = self.mirrors.list(volume).into_iter();
-        entries.extend(split.map(|(number, name, _)| (number, FileType::RegularFile, name)));
         for (next, (number, kind, name)) in (1..).zip(entries).skip(offset as usize) {
             if reply.add(number, next, kind, name) {
                 break;
@@ -364,6 +201,33 @@ impl Filesystem for Files {
 
     fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
         reply.statfs(self.length().div_ceil(4096), 0, 0, 1, 0, 4096, 255, 4096);
+    }
+
+    // Nothing can be made in the folder, or taken out of it.
+
+    fn mknod(&self, _: &Request, _: INodeNo, _: &OsStr, _: u32, _: u32, _: u32, reply: ReplyEntry) {
+        reply.error(Errno::EPERM);
+    }
+
+    fn mkdir(&self, _: &Request, _: INodeNo, _: &OsStr, _: u32, _: u32, reply: ReplyEntry) {
+        reply.error(Errno::EPERM);
+    }
+
+    fn unlink(&self, _: &Request, _: INodeNo, _: &OsStr, reply: ReplyEmpty) {
+        reply.error(Errno::EPERM);
+    }
+
+    fn rename(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        _: &OsStr,
+        _: INodeNo,
+        _: &OsStr,
+        _: RenameFlags,
+        reply: ReplyEmpty,
+    ) {
+        reply.error(Errno::EPERM);
     }
 
     // What is not there: said once, the kernel does not ask again.

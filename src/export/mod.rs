@@ -14,6 +14,7 @@
 //! - A length is fixed while mounted, like that of a disk: what lies past the end is ENOSPC.
 
 mod attributes;
+mod files;
 mod filesystem;
 mod mirrors;
 mod mount;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use fuser::{Config, MountOption, Notifier, Session, SessionACL};
 
 use super::attributes::VOLUME;
-use super::filesystem::Files;
+use super::files::Files;
 use super::mirrors::VOLUME_NAME;
 use crate::area::{Mountpoint, Ownership, settle};
 use crate::error::{Error, Result};
@@ -18,7 +18,7 @@ use crate::volume::{Export, Volume};
 
 /// Threads that answer the kernel, when nothing is said: a read of one may wait for a block, another for a sync.
 const THREADS: usize = 4;
-const THREADS_MAX: usize = 64;
+const THREADS_MAX: usize = 256;
 
 /// How to mount.
 #[derive(Debug, Clone, Default)]

@@ -90,6 +90,23 @@ def test_the_commands(tmp_path: Path) -> None:
     assert free(mirror)
 
 
+def test_what_is_not_said_is_configured(tmp_path: Path) -> None:
+    need_fuse()
+    (mirror,) = exclusive(tmp_path)
+    mountpoint = tmp_path / "mounted"
+    mountpoint.mkdir()
+    run("config", mirror, "--set", f"mount.mountpoint={mountpoint}", "--set", "mount.threads=2")
+    try:
+        with mount(mirror) as mounted:
+            assert mounted.mountpoint == mountpoint
+            tasks = Path(f"/proc/{mounted.pid}/task").iterdir()
+            names = [(task / "comm").read_text() for task in tasks]
+            assert sum(name.startswith("fuser-") for name in names) == 2
+    finally:
+        away(mountpoint)
+    assert free(mirror)
+
+
 def test_in_the_foreground(tmp_path: Path) -> None:
     """With a service manager that wants to be told (sd_notify), and stopped by Ctrl-C."""
     need_fuse()
@@ -222,8 +239,11 @@ def test_pairs_that_cannot_be_mounted(tmp_path: Path) -> None:
         mount(shared, mountpoint)
     with pytest.raises(errors.CatalogMissingError):
         mount(source, mountpoint)
-    with pytest.raises(errors.ArgumentError, match="at most 64"):
-        mount(shared, mountpoint, threads=65)
+    for threads in (0, -1, 257):
+        with pytest.raises(errors.ArgumentError, match="from 1 to 256"):
+            mount(shared, mountpoint, threads=threads)
+    with pytest.raises(errors.ArgumentError, match="says where"):
+        mount(shared)
     assert not is_mounted(mountpoint)
 
 

@@ -18,10 +18,10 @@ from splitmirror.units import printable
 
 @click.command("mount")
 @pair_options
-@click.argument("mountpoint", type=click.Path())
+@click.argument("mountpoint", type=click.Path(), required=False)
 @click.option("--foreground", is_flag=True, help="Serve in this process, until a signal.")
-@click.option("--threads", type=click.IntRange(min=0), default=0, help="How many serve.")
-@click.option("--allow-other", is_flag=True, help="Other users may use it, too.")
+@click.option("--threads", type=int, help="How many serve.")
+@click.option("--allow-other/--no-allow-other", default=None, help="Other users may use it, too.")
 @click.option("--log", type=click.Path(), help="Where the serving process writes what it says.")
 @click.option("--ready-fd", type=int, hidden=True)
 @common
@@ -29,15 +29,18 @@ def mount_command(
     mirror: str,
     source: str | None,
     catalog: str | None,
-    mountpoint: str,
+    mountpoint: str | None,
     foreground: bool,
-    threads: int,
-    allow_other: bool,
+    threads: int | None,
+    allow_other: bool | None,
     log: str | None,
     ready_fd: int | None,
     as_json: bool,
 ) -> None:
-    """Mount the volume of a MIRROR on the empty folder MOUNTPOINT, for any program to use."""
+    """Mount the volume of a MIRROR on the empty folder MOUNTPOINT, for any program to use.
+
+    What is not said is taken from the pair's configuration; see the command config.
+    """
     if not foreground:
         from splitmirror.mounts import mount
 
@@ -55,6 +58,7 @@ def mount_command(
     if log is not None:
         raise click.UsageError("--log is for the process in the background")
     from splitmirror.mounts._serving import serve
+    from splitmirror.mounts._settings import settled
 
     parent = _Parent(ready_fd)
 
@@ -64,11 +68,15 @@ def mount_command(
 
     try:
         with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
-            serve(
-                pair,
-                mountpoint,
+            settings = settled(
+                pair.catalog_path,
+                mountpoint=mountpoint,
                 threads=threads,
                 allow_other=allow_other,
+            )
+            serve(
+                pair,
+                settings,
                 ready=ready,
                 told=lambda sentence: click.echo(printable(sentence), err=True),
             )

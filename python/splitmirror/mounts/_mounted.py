@@ -10,6 +10,7 @@ from typing import Self
 
 from splitmirror import _core
 from splitmirror._types import AnyPath
+from splitmirror.mounts._settings import settled
 from splitmirror.mounts._starting import start
 from splitmirror.reports import MountReport, UnmountReport
 from splitmirror.units import printable
@@ -19,12 +20,12 @@ __all__ = ["Mounted", "mount", "unmount"]
 
 def mount(
     mirror: AnyPath,
-    mountpoint: AnyPath,
+    mountpoint: AnyPath | None = None,
     *,
     source: AnyPath | None = None,
     catalog: AnyPath | None = None,
-    threads: int = 0,
-    allow_other: bool = False,
+    threads: int | None = None,
+    allow_other: bool | None = None,
     log: AnyPath | None = None,
 ) -> Mounted:
     """Mount the volume of a mirror's pair, in a process of its own that outlives this one.
@@ -36,29 +37,34 @@ def mount(
     Args:
         mirror: the mirror's path; the pair must be of mode "exclusive".
         mountpoint: an empty folder. A mount there whose process has died is taken away first.
+            None: the one of the pair's configuration.
         source: where the source is now, when it was moved.
         catalog: the catalog's folder, when it was put elsewhere.
-        threads: how many threads serve; 0 for as many as is usual.
-        allow_other: other users may use it, as far as the source's permissions allow.
+        threads: how many threads serve; None: as configured, else as many as is usual.
+        allow_other: whether other users may use it, as far as the source's permissions allow;
+            None: as configured, else not.
         log: what the process has to say is appended to this file; None: ``mount.log`` in the
             catalog's folder.
 
     Raises:
         MountError: it cannot be mounted there.
-        ArgumentError: the pair is not of mode "exclusive".
+        ArgumentError: the pair is not of mode "exclusive", or nobody says where.
+        ConfigError: the pair's configuration cannot be used.
         PairInUseError: another process has the pair open, or it is mounted already.
         CatalogMissingError, MovedPairError: as MirrorPair.open().
     """
-    mirror, mountpoint = os.fspath(mirror), os.path.abspath(os.fsdecode(mountpoint))
     folder = _core.catalog_of(mirror, catalog=catalog)
+    settings = settled(folder, mountpoint=mountpoint, threads=threads, allow_other=allow_other)
+    assert settings.mountpoint is not None
     where = Path(os.fsdecode(folder)) / "mount.log" if log is None else Path(os.fsdecode(log))
-    arguments = [os.path.abspath(os.fsdecode(mirror)), mountpoint, "--threads", str(threads)]
+    arguments = [os.path.abspath(os.fsdecode(mirror)), settings.mountpoint]
     for name, path in (("--source", source), ("--catalog", catalog)):
         if path is not None:
             arguments += [name, os.path.abspath(os.fsdecode(path))]
-    if allow_other:
-        arguments.append("--allow-other")
-    return Mounted(start(arguments, mountpoint, where), mountpoint)
+    if settings.threads is not None:
+        arguments += ["--threads", str(settings.threads)]
+    arguments.append("--allow-other" if settings.allow_other else "--no-allow-other")
+    return Mounted(start(arguments, settings.mountpoint, where), settings.mountpoint)
 
 
 def unmount(

@@ -14,7 +14,7 @@ from types import FrameType
 
 from splitmirror import _core
 from splitmirror._logging import drain
-from splitmirror._types import AnyPath
+from splitmirror.config import MountSettings
 from splitmirror.errors import MountBusyError
 from splitmirror.mounts._notify import Manager
 from splitmirror.pair import MirrorPair
@@ -32,10 +32,8 @@ _AGAIN = 5
 
 def serve(
     pair: MirrorPair,
-    mountpoint: AnyPath,
+    settings: MountSettings,
     *,
-    threads: int = 0,
-    allow_other: bool = False,
     ready: Callable[[MountReport], object],
     told: Callable[[str], object],
 ) -> None:
@@ -46,9 +44,7 @@ def serve(
 
     Args:
         pair: of mode "exclusive".
-        mountpoint: an empty folder.
-        threads: how many serve; 0 for as many as is usual.
-        allow_other: other users may use it, as far as the source's permissions allow.
+        settings: where, an empty folder, and how.
         ready: called once it is mounted.
         told: called with a sentence when an unmount has to wait.
 
@@ -60,7 +56,10 @@ def serve(
     with _signals() as asked:
         try:
             mount = _core.Mount.start(
-                pair._core, mountpoint, threads=threads, allow_other=allow_other
+                pair._core,
+                settings.mountpoint or "",
+                threads=settings.threads or 0,
+                allow_other=settings.allow_other,
             )
         finally:
             drain()

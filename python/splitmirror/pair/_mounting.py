@@ -19,10 +19,10 @@ class Mounting(PairHandle):
 
     def mount(
         self,
-        mountpoint: AnyPath,
+        mountpoint: AnyPath | None = None,
         *,
-        threads: int = 0,
-        allow_other: bool = False,
+        threads: int | None = None,
+        allow_other: bool | None = None,
         log: AnyPath | None = None,
     ) -> Mounted:
         """Mount the volume, in a process of its own that owns the pair from then on.
@@ -32,14 +32,17 @@ class Mounting(PairHandle):
 
         Args:
             mountpoint: an empty folder. A mount there whose process has died is taken away first.
-            threads: how many threads serve; 0 for as many as is usual.
-            allow_other: other users may use it, as far as the source's permissions allow.
+                None: the one of the pair's configuration.
+            threads: how many threads serve; None: as configured, else as many as is usual.
+            allow_other: whether other users may use it, as far as the source's permissions allow;
+                None: as configured, else not.
             log: what the process has to say is appended to this file; None: ``mount.log`` in the
                 catalog's folder.
 
         Raises:
             MountError: it cannot be mounted there.
-            ArgumentError: the pair is not of mode "exclusive".
+            ArgumentError: the pair is not of mode "exclusive", or nobody says where.
+            ConfigError: the pair's configuration cannot be used.
             AreaIOError: the source could not be flushed.
         """
         from splitmirror.mounts import mount

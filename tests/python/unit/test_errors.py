@@ -79,6 +79,8 @@ TABLE: dict[str, tuple[type[BaseException] | None, str, int, dict[str, Any]]] = 
         8,
         {"path": "p", "verb": "restore"},
     ),
+    "MountError": (None, "mount", 1, {"path": "p"}),
+    "MountBusyError": (None, "mount-busy", 5, {"path": "p", "pids": [7], "loops": ["/dev/l"]}),
     "NoMirrorError": (None, "no-mirror", 8, {"mirrors": ["p", "q"]}),
     "StalePlanError": (None, "stale-plan", 3, {}),
     "NotSealedError": (None, "not-sealed", 3, {}),
