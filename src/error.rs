@@ -205,6 +205,15 @@ pub enum Error {
         shown(path)
     )]
     MirrorFailed { path: PathBuf, problem: String },
+    #[error("{}: {problem}", shown(path))]
+    Format { path: PathBuf, problem: String },
+    #[error("{} {problem} on the mirror {}", shown(member), shown(path))]
+    Member { path: PathBuf, member: PathBuf, problem: String, errno: i32 },
+    #[error(
+        "the mirror {} is not at the point in time any more that was looked at ({problem}); what was read is not given out: look again once it is split",
+        shown(path)
+    )]
+    PointGone { path: PathBuf, problem: String },
     #[error("the pair is closed; open it again")]
     Closed,
     #[error(
@@ -242,7 +251,9 @@ impl Error {
     /// The operating system's number for it, where there is one.
     pub fn errno(&self) -> Option<i32> {
         match self {
-            Self::Io { errno, .. } | Self::Permission { errno, .. } => Some(*errno),
+            Self::Io { errno, .. }
+            | Self::Permission { errno, .. }
+            | Self::Member { errno, .. } => Some(*errno),
             Self::NotFound { .. } | Self::SourceMissing { .. } | Self::CatalogMissing { .. } => {
                 Some(libc::ENOENT)
             }
@@ -291,6 +302,10 @@ impl Error {
             Self::Consistency { .. } => "ConsistencyError",
             Self::ViewsLive { .. } => "ViewsLiveError",
             Self::MirrorFailed { .. } => "MirrorFailedError",
+            Self::Format { .. } => "FormatError",
+            Self::Member { errno: libc::ENOENT, .. } => "MemberNotFoundError",
+            Self::Member { .. } => "MemberKindError",
+            Self::PointGone { .. } => "PointGoneError",
             Self::Closed => "ClosedPairError",
             Self::Forked { .. } => "ForkedPairError",
             Self::Cancelled { .. } => "CancelledError",
@@ -314,8 +329,13 @@ impl Error {
             | Self::CatalogCorrupt { path, .. }
             | Self::CatalogUntrusted { path, .. }
             | Self::MovedPair { path, .. }
+            | Self::PointGone { path, .. }
             | Self::MirrorFailed { path, .. }
             | Self::Mount { path, .. } => json!({"path": shown(path)}),
+            Self::Format { path, .. } => json!({"path": shown(path), "format": "ext4"}),
+            Self::Member { path, member, .. } => {
+                json!({"path": shown(path), "member": shown(member)})
+            }
             Self::NoSpace { path, needed, available } => {
                 json!({"path": shown(path), "needed": needed, "available": available})
             }
