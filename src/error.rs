@@ -207,6 +207,8 @@ pub enum Error {
     MirrorFailed { path: PathBuf, problem: String },
     #[error("{}: {problem}", shown(path))]
     Format { path: PathBuf, problem: String },
+    #[error("{}: {problem}", shown(path))]
+    NoTree { path: PathBuf, problem: String },
     #[error("{} {problem} on the mirror {}", shown(member), shown(path))]
     Member { path: PathBuf, member: PathBuf, problem: String, errno: i32 },
     #[error(
@@ -303,6 +305,7 @@ impl Error {
             Self::ViewsLive { .. } => "ViewsLiveError",
             Self::MirrorFailed { .. } => "MirrorFailedError",
             Self::Format { .. } => "FormatError",
+            Self::NoTree { .. } => "NoFileSystemError",
             Self::Member { errno: libc::ENOENT, .. } => "MemberNotFoundError",
             Self::Member { .. } => "MemberKindError",
             Self::PointGone { .. } => "PointGoneError",
@@ -332,7 +335,9 @@ impl Error {
             | Self::PointGone { path, .. }
             | Self::MirrorFailed { path, .. }
             | Self::Mount { path, .. } => json!({"path": shown(path)}),
-            Self::Format { path, .. } => json!({"path": shown(path), "format": "ext4"}),
+            Self::Format { path, .. } | Self::NoTree { path, .. } => {
+                json!({"path": shown(path), "format": "ext4"})
+            }
             Self::Member { path, member, .. } => {
                 json!({"path": shown(path), "member": shown(member)})
             }

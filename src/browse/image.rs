@@ -72,6 +72,11 @@ impl Window {
         Error::Format { path: self.image.path().to_path_buf(), problem: problem.into() }
     }
 
+    /// That there is nothing to look into.
+    pub(super) fn without_tree(&self, problem: impl Into<String>) -> Error {
+        Error::NoTree { path: self.image.path().to_path_buf(), problem: problem.into() }
+    }
+
     /// What is wrong with a path inside of it.
     pub(super) fn member(&self, member: &[u8], errno: i32) -> Error {
         use std::os::unix::ffi::OsStrExt as _;

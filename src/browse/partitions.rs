@@ -60,18 +60,18 @@ fn choose(window: &Window, partition: Option<u32>, offset: Option<u64>) -> Resul
     match (partition, with_tree.as_slice()) {
         (Some(number), _) => match all.iter().find(|found| found.number == number) {
             Some(found) => Ok(found.place),
-            None => Err(window.wrong(format!("there is no partition {number}{}", listed(&all)))),
+            None => Err(window.without_tree(format!("there is no partition {number}{}", listed(&all)))),
         },
         (None, [only]) => Ok(only.place),
-        (None, _) if all.is_empty() => Err(window.wrong(
+        (None, _) if all.is_empty() => Err(window.without_tree(
             "there is neither an ext2, ext3 or ext4 file system nor a table of partitions; offset= names where one begins",
         )),
-        (None, []) => Err(window.wrong(format!(
+        (None, []) => Err(window.without_tree(format!(
             "there is no ext2, ext3 or ext4 file system on any partition{}",
             listed(&all)
         ))),
         (None, _) => {
-            Err(window.wrong(format!("several partitions have one; name one of them{}", listed(&all))))
+            Err(window.without_tree(format!("several partitions have one; name one of them{}", listed(&all))))
         }
     }
 }

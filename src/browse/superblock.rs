@@ -61,7 +61,7 @@ impl Superblock {
     /// Reads and checks the bytes of a superblock of a file system in `window`.
     pub(super) fn parse(bytes: &[u8], window: &Window) -> Result<Self> {
         if !is_marked(bytes) {
-            return Err(window.wrong("there is no ext2, ext3 or ext4 file system"));
+            return Err(window.without_tree("there is no ext2, ext3 or ext4 file system"));
         }
         let (compatible, needed, read_only) =
             (le32(bytes, 0x5c), le32(bytes, 0x60), le32(bytes, 0x64));

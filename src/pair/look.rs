@@ -7,9 +7,11 @@ use uuid::Uuid;
 
 use super::status::folder_of;
 use crate::area::{Access, Host, Reader};
-use crate::catalog::{Catalog, Record};
+use crate::bitmap::Bitmap;
+use crate::catalog::{Catalog, Record, Seal};
 use crate::error::{Error, Result};
 use crate::state::{State, Verb};
+use crate::units::{BlockRun, Extent};
 use crate::volume::check_identity;
 
 /// A mirror at its point in time, for reading. Nothing is locked or written, not even a time of access.
@@ -25,6 +27,9 @@ pub struct PointReader {
     generation: u64,
     length: u64,
     changed: bool,
+    seal: Option<Seal>,
+    /// Blocks that were found to be as they were sealed.
+    checked: Bitmap,
 }
 
 impl PointReader {
@@ -43,9 +48,23 @@ impl PointReader {
         check_identity(&*host, &found, &record)?;
         let mirror = Reader::new(host.open(&found.path, Access::Read)?);
         let changed = !mirror.stamp()?.same_content(&record.mirror.stamp);
-        let Record { pair_id, generation, length, .. } = record;
-        let opened = Self { host, folder, mirror, pair_id, generation, length, changed };
+        let seal = Catalog::peek_seal(&*host, &folder, &record);
+        let Record { pair_id, generation, length, block_size, .. } = record;
+        let checked = Bitmap::new(block_size.count(length));
+        let mut opened = Self {
+            host,
+            folder,
+            mirror,
+            pair_id,
+            generation,
+            length,
+            changed,
+            seal: None,
+            checked,
+        };
+        // An error of the seal may be of another point's.
         opened.check()?;
+        opened.seal = seal?;
         Ok(opened)
     }
 
@@ -69,10 +88,27 @@ impl PointReader {
         self.changed
     }
 
-    /// Reads up to `buffer.len()` bytes; fewer only at the end.
+    /// Reads up to `buffer.len()` bytes; fewer only at the end. A block that does not match the mirror's seal is an
+    /// error, never given out.
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
         let room = self.length.saturating_sub(offset).min(buffer.len() as u64);
+        self.check_seal(Extent::new(offset, room))?;
         self.mirror.read_at(buffer.get_mut(..room as usize).unwrap_or_default(), offset)
+    }
+
+    /// Digests the blocks that are looked at for the first time.
+    fn check_seal(&self, extent: Extent) -> Result<()> {
+        let Some(seal) = self.seal.as_ref().filter(|_| extent.length > 0) else { return Ok(()) };
+        let size = seal.block_size;
+        for block in size.touching(extent).indexes().filter(|block| !self.checked.has(*block)) {
+            let run = BlockRun { first: block, count: 1 };
+            let whole = size.extent(run, self.length);
+            let mut bytes = vec![0; whole.length as usize];
+            self.mirror.read_exact_at(&mut bytes, whole.offset)?;
+            seal.check(self.path(), block, &bytes)?;
+            self.checked.set(run);
+        }
+        Ok(())
     }
 
     /// Refuses when the point is gone, so that what was read up to now may not be of it.

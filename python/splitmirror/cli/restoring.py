@@ -19,6 +19,7 @@ from splitmirror.cli.options import (
 from splitmirror.cli.output import show
 from splitmirror.cli.places import place_options
 from splitmirror.cli.progress import progress
+from splitmirror.cli.putting import file_options, restored_file
 from splitmirror.cli.run import EXIT_INCOMPLETE
 from splitmirror.pair import MirrorPair
 from splitmirror.reports import Receipt
@@ -37,6 +38,7 @@ ignore_sidecars_option = click.option(
 @pair_options
 @click.option("--full", is_flag=True, help="Copy every block, not only what differs.")
 @place_options
+@file_options
 @click.option("--to", type=click.Path(), help="Restore into this place; the source stays.")
 @while_in_use_option
 @ignore_sidecars_option
@@ -51,6 +53,7 @@ def restore_command(
     catalog: str | None,
     full: bool,
     places: dict[str, Any],
+    elsewhere: dict[str, Any],
     to: str | None,
     while_in_use: bool,
     ignore_sidecars: bool,
@@ -61,6 +64,9 @@ def restore_command(
     as_json: bool,
 ) -> int:
     """Bring the source back to the MIRROR's point in time; the mirror is not written."""
+    asked = {"dry_run": dry_run, "yes": yes, "as_json": as_json}
+    if restored_file(mirror, catalog, places, to, elsewhere, **asked):
+        return 0
     with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
         if dry_run:
             _show_plan(pair, full=full, places=places, to=to, as_json=as_json)

@@ -8,6 +8,7 @@ attributes (also in ``fields``). Exit codes: 1 failed, 2 usage, 3 wrong state, 4
 from __future__ import annotations
 
 from splitmirror.errors._areas import (
+    AreaExistsError,
     AreaIOError,
     AreaNotFoundError,
     AreaPermissionError,
@@ -58,6 +59,7 @@ from splitmirror.errors._verbs import (
     HookError,
     MemberKindError,
     MemberNotFoundError,
+    NoFileSystemError,
     NotSealedError,
     PointGoneError,
     RangeError,
@@ -67,6 +69,7 @@ from splitmirror.errors._verbs import (
 
 __all__ = [
     "AlreadyPairedError",
+    "AreaExistsError",
     "AreaIOError",
     "AreaNotFoundError",
     "AreaPermissionError",
@@ -93,6 +96,7 @@ __all__ = [
     "MountBusyError",
     "MountError",
     "MovedPairError",
+    "NoFileSystemError",
     "NoMirrorError",
     "NoSpaceError",
     "NotSealedError",

@@ -83,6 +83,12 @@ class FormatError(SplitMirrorError):
     path: str = ""
 
 
+class NoFileSystemError(FormatError):
+    """There is no ext2, ext3 or ext4 file system on the mirror ``path``, or not just one."""
+
+    id: ClassVar[str] = "no-file-system"
+
+
 class MemberNotFoundError(SystemCallError, FileNotFoundError):
     """The file system on the mirror ``path`` has no file ``member``."""
 

@@ -7,6 +7,12 @@ paths are text for people (bytes that are no UTF-8 appear as ``\\xNN``). Every r
 
 from __future__ import annotations
 
+from splitmirror.reports._browsing import (
+    ExtractReport,
+    MemberReport,
+    SkippedFile,
+    TreeEntry,
+)
 from splitmirror.reports._checking import (
     DifferingRange,
     ScrubReport,
@@ -56,6 +62,8 @@ __all__ = [
     "DifferingRange",
     "EstablishReport",
     "Event",
+    "ExtractReport",
+    "MemberReport",
     "MountReport",
     "OldestMirror",
     "PairReport",
@@ -68,10 +76,12 @@ __all__ = [
     "ScrubReport",
     "SealReport",
     "SiblingStatus",
+    "SkippedFile",
     "SplitReport",
     "Stamp",
     "Status",
     "Tracking",
+    "TreeEntry",
     "UnmountReport",
     "UnreadablePair",
     "VerifyReport",
