@@ -6,8 +6,9 @@ import base64
 import functools
 import os
 import stat
+import sys
 from collections.abc import Callable
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 
 import click
 
@@ -131,7 +132,7 @@ def cat_command(
             content = base64.b64encode(file.readall()).decode()
             show_json({"schema": SCHEMA, "kind": "cat", "size": file.size, "base64": content})
             return
-        out: BinaryIO = click.get_binary_stream("stdout")
+        out = sys.stdout.buffer
         while piece := file.read(PIECE):
             out.write(piece)
         out.flush()

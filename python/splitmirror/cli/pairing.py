@@ -9,7 +9,7 @@ import click
 
 from splitmirror.cli.confirm import ask
 from splitmirror.cli.options import common, dry_run_option, pair_options, size, yes_option
-from splitmirror.cli.output import show
+from splitmirror.cli.output import show, show_dry_run
 from splitmirror.cli.progress import progress
 from splitmirror.pair import MirrorPair
 from splitmirror.units import printable

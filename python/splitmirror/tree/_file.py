@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TreeFile"]
 
+PIECE = 1 << 20
+
 
 class TreeFile(AreaFile):
     """A regular file on a split mirror, for reading; holes read as zeros.
@@ -41,6 +43,13 @@ class TreeFile(AreaFile):
         count = self._tree.readinto(self._inode, self._position, buffer)
         self._position += count
         return count
+
+    def readall(self) -> bytes:
+        """Read all from the position to the end."""
+        pieces = []
+        while piece := self.read(PIECE):
+            pieces.append(piece)
+        return b"".join(pieces)
 
     def data_runs(self) -> Iterator[tuple[int, int]]:
         """Give (offset, length) of what is data, in order; all else are holes.
