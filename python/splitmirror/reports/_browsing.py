@@ -31,8 +31,8 @@ class TreeEntry(Document):
     links: Number
     modified: Time
     inode: Number
-    target: str | None = None
-    problem: str | None = None
+    target: str | None
+    problem: str | None
 
     @property
     def is_folder(self) -> bool:

@@ -245,6 +245,7 @@ class Ext4Tree:
                 links=0,
                 modified=0,
                 inode=number,
+                target=None,
                 problem=str(error),
             )
 
@@ -261,6 +262,7 @@ class Ext4Tree:
             modified=inode.modified_ns / 1e9,
             inode=inode.number,
             target=None if target is None else os.fsdecode(target),
+            problem=None,
         )
 
     def _opened(self, inode: _core.Ext4Inode, path: bytes) -> TreeFile:
