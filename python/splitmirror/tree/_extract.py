@@ -116,6 +116,8 @@ class _Extraction:
         self, inode: _core.Ext4Inode, folder: int, name: bytes, path: bytes, above: list[bytes]
     ) -> None:
         names = [*above, name]
+        if above and _beneath.found(folder, name) is not None:
+            raise self._damaged(path, "and another file have one name")
         if inode.kind == "folder":
             self._make_folder(inode, folder, name, path, names)
         elif inode.kind == "symlink":
@@ -158,11 +160,8 @@ class _Extraction:
         self, inode: _core.Ext4Inode, folder: int, name: bytes, path: bytes, names: list[bytes]
     ) -> None:
         if inode.number in self._seen or len(names) > DEPTH_MAX:
-            problem = "has another name already" if inode.number in self._seen else "lies too deep"
-            mirror = shown(self.tree._mirror)
-            raise FormatError(
-                f"{mirror}: the folder /{shown(path)} {problem}", path=mirror, format="ext4"
-            )
+            seen = inode.number in self._seen
+            raise self._damaged(path, "has another name already" if seen else "lies too deep")
         self._seen.add(inode.number)
         os.mkdir(name, 0o700, dir_fd=folder)
         self.folders.append((names, inode))
@@ -173,6 +172,10 @@ class _Extraction:
                 self._make(self.tree._core.inode(number), inner, child, below, names)
         finally:
             os.close(inner)
+
+    def _damaged(self, path: bytes, problem: str) -> FormatError:
+        mirror = shown(self.tree._mirror)
+        return FormatError(f"{mirror}: /{shown(path)} {problem}", path=mirror, format="ext4")
 
     def _finish_folders(self) -> None:
         """Permissions and times, from the innermost outwards: making a file changes its folder."""
