@@ -191,14 +191,13 @@ def test_a_racer_that_swaps_folders_for_symlinks_gets_nothing_written(tmp_path: 
     def swap() -> None:
         nonlocal swaps
         while not stop.is_set():
-            for folder in list(place.glob(".splitmirror-*/d*")) + list(place.glob("out*/d*")):
-                moved = folder.with_name("moved-" + folder.name)
-                try:
+            # What it looks at may be renamed or gone at any moment.
+            with contextlib.suppress(OSError):
+                for folder in [*place.glob(".splitmirror-*/d*"), *place.glob("out*/d*")]:
+                    moved = folder.with_name("moved-" + folder.name)
                     folder.rename(moved)
                     folder.symlink_to(victim)
                     swaps += 1
-                except OSError:
-                    continue
 
     racer = threading.Thread(target=swap)
     racer.start()
