@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `bindings` | the Python module `splitmirror._core` (feature `python`) |
 //! | `export` | the volume as a mounted file, for programs that know nothing of it (feature `export`) |
+//! | [`browse`] | looking into the file system on a split mirror |
 //! | [`pair`] | the verbs: create, establish, split, restore, … |
 //! | [`volume`] | the controller: where a read or a write goes |
 //! | [`engine`], [`catalog`], [`tracker`] | copying; what is durable; who else wrote |
@@ -22,6 +23,7 @@
 
 pub mod area;
 pub mod bitmap;
+pub mod browse;
 pub mod catalog;
 pub mod engine;
 pub mod error;
@@ -44,8 +46,8 @@ mod bindings;
 mod _core {
     #[pymodule_export]
     use crate::bindings::{
-        ArrayView, CancelToken, MirrorView, Pair, Plan, RestoreJob, catalog_of, doctor, drain_log,
-        history, list_pairs, status, version,
+        ArrayView, CancelToken, Ext4Inode, Ext4Tree, MirrorView, Pair, Plan, RestoreJob,
+        catalog_of, doctor, drain_log, history, list_pairs, status, version,
     };
 
     #[cfg(feature = "export")]

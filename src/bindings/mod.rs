@@ -15,6 +15,7 @@ mod pair;
 mod restoring;
 mod run;
 mod tokens;
+mod tree;
 mod verbs;
 mod view;
 
@@ -25,4 +26,5 @@ pub(crate) use log_queue::install;
 pub(crate) use mount::{Mount, unmount};
 pub(crate) use pair::Pair;
 pub(crate) use tokens::{CancelToken, Plan};
+pub(crate) use tree::{Ext4Inode, Ext4Tree};
 pub(crate) use view::{ArrayView, MirrorView};

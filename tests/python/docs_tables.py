@@ -20,6 +20,7 @@ from splitmirror.cli.confirm import UnconfirmedError
 from splitmirror.demo import report as demo_report
 from splitmirror.errors import SplitMirrorError
 from splitmirror.reports import (
+    _browsing,
     _checking,
     _configuring,
     _looking,
@@ -40,6 +41,7 @@ MODULES = [
     _mirroring,
     _restoring,
     _checking,
+    _browsing,
     _looking,
     _configuring,
     demo_report,

@@ -20,6 +20,7 @@ from splitmirror.cli.options import (
 from splitmirror.cli.output import show
 from splitmirror.cli.places import place_options
 from splitmirror.cli.progress import progress
+from splitmirror.cli.putting import file_options, restored_file
 from splitmirror.cli.run import EXIT_INCOMPLETE
 from splitmirror.pair import MirrorPair
 from splitmirror.reports import Receipt
@@ -38,6 +39,7 @@ ignore_sidecars_option = click.option(
 @pair_options
 @click.option("--full", is_flag=True, help="Copy every block, not only what differs.")
 @place_options
+@file_options
 @click.option("--to", type=click.Path(), help="Restore into this place; the source stays.")
 @while_in_use_option
 @ignore_sidecars_option
@@ -53,6 +55,7 @@ def restore_command(
     catalog: str | None,
     full: bool,
     places: dict[str, Any],
+    elsewhere: dict[str, Any],
     to: str | None,
     while_in_use: bool,
     ignore_sidecars: bool,
@@ -66,6 +69,9 @@ def restore_command(
     """Bring the source back to the MIRROR's point in time; the mirror is not written."""
     if to is not None:
         hooks.not_with("--to")
+    asked = {"dry_run": dry_run, "yes": yes, "as_json": as_json}
+    if restored_file(mirror, catalog, places, to, elsewhere, **asked):
+        return 0
     with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
         if dry_run:
             _show_plan(pair, full=full, places=places, to=to, as_json=as_json)

@@ -7,6 +7,12 @@ paths are text for people (bytes that are no UTF-8 appear as ``\\xNN``). Every r
 
 from __future__ import annotations
 
+from splitmirror.reports._browsing import (
+    ExtractReport,
+    MemberReport,
+    SkippedFile,
+    TreeEntry,
+)
 from splitmirror.reports._checking import (
     DifferingRange,
     ScrubReport,
@@ -61,6 +67,8 @@ __all__ = [
     "DifferingRange",
     "EstablishReport",
     "Event",
+    "ExtractReport",
+    "MemberReport",
     "MountReport",
     "OldestMirror",
     "PairReport",
@@ -74,10 +82,12 @@ __all__ = [
     "SealReport",
     "SettingReport",
     "SiblingStatus",
+    "SkippedFile",
     "SplitReport",
     "Stamp",
     "Status",
     "Tracking",
+    "TreeEntry",
     "UnmountReport",
     "UnreadablePair",
     "VerifyReport",

@@ -20,6 +20,7 @@ TABLE: dict[str, tuple[type[BaseException] | None, str, int, dict[str, Any]]] = 
         1,
         {"path": "p", "errno": errno.ENOENT},
     ),
+    "AreaExistsError": (FileExistsError, "exists", 8, {"path": "p", "errno": 17}),
     "AreaPermissionError": (
         PermissionError,
         "permission",
@@ -96,6 +97,20 @@ TABLE: dict[str, tuple[type[BaseException] | None, str, int, dict[str, Any]]] = 
     "ClosedPairError": (ValueError, "closed", 2, {}),
     "ForkedPairError": (None, "forked", 2, {}),
     "FormatError": (None, "format", 1, {"format": "hdf5", "member": "a", "plugin": "m:Hdf5"}),
+    "NoFileSystemError": (errors.FormatError, "no-file-system", 1, {"path": "p", "format": "ext4"}),
+    "MemberNotFoundError": (
+        FileNotFoundError,
+        "member-not-found",
+        1,
+        {"path": "p", "member": "a", "errno": errno.ENOENT},
+    ),
+    "MemberKindError": (
+        OSError,
+        "member-kind",
+        1,
+        {"path": "p", "member": "a", "errno": errno.EISDIR},
+    ),
+    "PointGoneError": (None, "point-gone", 3, {"path": "p"}),
     "MemberMovedError": (
         None,
         "member-moved",
