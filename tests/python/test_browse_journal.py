@@ -14,7 +14,7 @@ from conftest import NotPermitted, loop_device, run, unmount
 from helpers import MIB
 from splitmirror import Ext4Tree, MirrorPair
 from splitmirror.errors import FormatError
-from trees import contents, looked_into
+from trees import assert_looked, contents, looked_into, mirrored
 
 KINDS = {
     "sums, wide": ["-O", "metadata_csum,64bit"],
@@ -137,3 +137,22 @@ def test_a_journal_that_is_damaged_is_told_and_not_half_applied(tmp_path: Path) 
         pair.refresh()
     with pytest.raises(FormatError, match="journal is damaged"):
         Ext4Tree.open(mirror)
+
+
+@pytest.mark.parametrize("options", [[], ["-O", "^metadata_csum,^64bit"]], ids=["sums", "no sums"])
+def test_a_damaged_journal_ends_in_an_error_or_in_data(tmp_path: Path, options: list[str]) -> None:
+    with in_use(tmp_path, ["-b", "1024", *options]) as (disk, place):
+        worked_on(place, rounds=2, seed=1)
+        data = disk.read_bytes()
+    marks = [at for at in range(0, len(data), 1024) if data[at : at + 4] == b"\xc0\x3b\x39\x98"]
+    assert len(marks) > 5
+    mirrors = []
+    for seed in range(15):
+        chooser, changed = random.Random(seed), bytearray(data)
+        for _ in range(chooser.choice([1, 3, 10])):
+            at = chooser.choice(marks) + chooser.randrange(120)
+            changed[at : at + 4] = chooser.choice([b"\xff" * 4, bytes(4), chooser.randbytes(4)])
+        image = tmp_path / f"image {seed}"
+        image.write_bytes(changed)
+        mirrors.append(mirrored(image, f"mirror {seed}"))
+    assert_looked(mirrors)

@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -148,3 +149,48 @@ def small_image(folder: Path, *options: str, size: int = 4 * MIB) -> Path:
     (root / "etc" / "link").symlink_to("conf")
     (root / "data").write_bytes(random.Random(1).randbytes(300_000))
     return make_image(folder / "image", root, *options, size=size)
+
+
+# Reads all that there is, of images that are damaged, in a process of its own.
+LOOK = """
+import resource, sys
+from splitmirror import Ext4Tree
+from splitmirror.errors import SplitMirrorError
+# Memory does not follow what an image claims.
+resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+for mirror in sys.argv[1:]:
+    try:
+        tree = Ext4Tree.open(mirror)
+        for folder, entries in tree.walk():
+            for entry in entries:
+                if entry.type != "file":
+                    continue
+                try:
+                    with tree.open_file(folder + "/" + entry.name) as file:
+                        for _ in range(40):
+                            if not file.read(1 << 20):
+                                break
+                        file.seek(max(0, file.size - 10))
+                        file.read(10)
+                        for _ in zip(range(1000), file.data_runs()):
+                            pass
+                except SplitMirrorError:
+                    pass
+    except SplitMirrorError:
+        pass
+    print("looked")
+"""
+
+
+def assert_looked(mirrors: list[Path]) -> None:
+    """That looking into damaged images ends in errors or data: no panic, no end, no hang."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOOK, *mirrors],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert done.stdout.count("looked") == len(mirrors)
