@@ -268,5 +268,6 @@ def test_the_command_asks_and_shows_what_it_would_do(tmp_path: Path) -> None:
         (*put, "--into", live, "--to", copy),
         (*put, "--to", copy, "--replace"),
         (*put, "--into", live, "--range", "0:1"),
+        (*put, "--into", live, "--stop", "true"),
     ):
         run(*wrong, "--yes", code=2)

@@ -69,6 +69,8 @@ def restore_command(
     """Bring the source back to the MIRROR's point in time; the mirror is not written."""
     if to is not None:
         hooks.not_with("--to")
+    if elsewhere["into"] is not None:
+        hooks.not_with("--into")
     asked = {"dry_run": dry_run, "yes": yes, "as_json": as_json}
     if restored_file(mirror, catalog, places, to, elsewhere, **asked):
         return 0
