@@ -57,11 +57,14 @@ help: ## List the targets
 # --- The two commands of the README ---------------------------------------------------------
 
 .PHONY: demo
-demo: debian-demo $(VENV)/.wheel ## Build a release wheel, install it in .venv, run the main job twice
+demo: debian-demo $(VENV)/.wheel ## Build a release wheel, install it in .venv, run the main job three times
 	$(call say,splitmirror demo)
 	@$(BIN)/splitmirror demo $(DEMO)
 	$(call say,splitmirror demo --live)
 	@$(BIN)/splitmirror demo --live $(DEMO)
+	$(call say,splitmirror demo --mount)
+	@if [ "$$(id -u)" = 0 ] && [ -c /dev/fuse ]; then $(BIN)/splitmirror demo --mount $(DEMO); \
+		else echo 'left out: it needs root and /dev/fuse'; fi
 
 .PHONY: test
 test: debian-test $(VENV)/.develop fsx rust-test python-test ## Everything the tests need, then every test

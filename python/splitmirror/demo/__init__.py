@@ -1,6 +1,7 @@
 """``splitmirror demo``: the main job, with everything checked.
 
-On a real database; with ``--live`` under an application that does not stop.
+On a real database; with ``--live`` under an application that does not stop; with ``--mount`` under
+a database on a file system on a mounted volume.
 """
 
 from __future__ import annotations
@@ -15,12 +16,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from splitmirror._types import AnyPath
-from splitmirror.demo.report import DemoReport, Finding, LiveReport
+from splitmirror.demo.report import DemoReport, Finding, LiveReport, MountedReport
 from splitmirror.demo.story import Story
-from splitmirror.errors import NoSpaceError, SplitMirrorError
+from splitmirror.errors import MountError, NoSpaceError, SplitMirrorError
 from splitmirror.units import format_bytes, format_seconds, printable
 
-__all__ = ["DemoReport", "Finding", "LiveReport", "run_demo", "run_live_demo"]
+__all__ = [
+    "DemoReport",
+    "Finding",
+    "LiveReport",
+    "MountedReport",
+    "run_demo",
+    "run_live_demo",
+    "run_mounted_demo",
+]
 
 
 def run_demo(
@@ -85,6 +94,41 @@ def run_live_demo(
     return report
 
 
+def run_mounted_demo(
+    size: int = 64 * 1024 * 1024,
+    folder: AnyPath | None = None,
+    *,
+    say: Callable[[str], object] = print,
+    keep: bool = False,
+    pace: float = 1.0,
+) -> MountedReport:
+    """Restore a mounted volume under a database on a file system on it, which soon goes on.
+
+    Args:
+        size: of the volume, about half of it, in bytes.
+        folder: where to work, in a new folder that is removed in the end.
+        say: takes each line of the story.
+        keep: leave the files.
+        pace: how long each part lasts; 1 makes about ten seconds in all.
+
+    Raises:
+        MountError: something is missing that it needs, such as root or /dev/fuse.
+        NoSpaceError: the folder's file system cannot hold the volume and its mirror.
+        SplitMirrorError: whatever else fails; what does not hold is in the report instead.
+    """
+    from splitmirror.demo.mounted import MountStory, missing_for_mounts
+
+    missing = missing_for_mounts()
+    if missing:
+        raise MountError(f"the mounted demonstration needs {missing}", path="")
+    with _place(folder, 2 * size, keep) as place:
+        report = MountStory(place, size, say, pace).tell()
+    say("\nThe receipt of the restore:")
+    say(str(report.receipts[0]))
+    _conclude(report, say, place if keep else None)
+    return report
+
+
 @contextmanager
 def _place(folder: AnyPath | None, size: int, keep: bool) -> Iterator[Path]:
     base = Path(tempfile.gettempdir() if folder is None else os.fsdecode(folder))
@@ -98,7 +142,7 @@ def _place(folder: AnyPath | None, size: int, keep: bool) -> Iterator[Path]:
 
 
 def _conclude(
-    report: DemoReport | LiveReport, say: Callable[[str], object], kept: Path | None
+    report: DemoReport | LiveReport | MountedReport, say: Callable[[str], object], kept: Path | None
 ) -> None:
     held = sum(finding.holds for finding in report.findings)
     word = "All" if report.passed else "NOT all"

@@ -8,7 +8,7 @@ from typing import ClassVar
 from splitmirror._document import Bytes, Document, Seconds
 from splitmirror.reports import Receipt
 
-__all__ = ["DemoReport", "Finding", "LiveReport"]
+__all__ = ["DemoReport", "Finding", "LiveReport", "MountedReport"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,4 +52,18 @@ class LiveReport(Document):
     flushes: int
     bad_reads: int
     wrong_reads: int
+    seconds: Seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MountedReport(Document):
+    """Result of the mounted demonstration; ``passed`` when every finding holds."""
+
+    kind: ClassVar[str] = "mounted-demo"
+    passed: bool
+    findings: tuple[Finding, ...]
+    source_bytes: Bytes
+    root: str
+    receipts: tuple[Receipt, ...]
+    moves_at_split: int
     seconds: Seconds
