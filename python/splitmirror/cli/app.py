@@ -71,7 +71,7 @@ def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> 
 
 
 EPILOG = """Exit codes: 0 ok, 1 failed, 2 usage, 3 wrong state, 4 data differs, 5 in use,
-6 degraded or incomplete, 8 refused by protection, 130 and 143 stopped by a signal."""
+6 degraded or incomplete, 7 waited too long, 8 refused by protection, 130 and 143 stopped by a signal."""
 
 
 @click.group(

@@ -9,7 +9,7 @@ from splitmirror._types import Accept, AnyPath, Progress, Ranges, accepted
 from splitmirror.errors import ArgumentError
 from splitmirror.hooks import Hooks
 from splitmirror.layout import Index
-from splitmirror.pair._handle import watched
+from splitmirror.pair._handle import stoppable, watched
 from splitmirror.pair._places import Wanted
 from splitmirror.pair._starting import Starting
 from splitmirror.plan import Plan
@@ -83,6 +83,7 @@ class Restoring(Starting):
         wanted = Wanted(ranges=ranges, index=index, member=member, format=format)
         wanted.check(full=full, plan=plan is not None)
         places = self._wanted_ranges(wanted, scratch=to is not None, restart=restart)
+        token = stoppable(cancel)
 
         def restore() -> str:
             return self._core.restore(
@@ -96,18 +97,18 @@ class Restoring(Starting):
                 ignore_sidecars=ignore_sidecars,
                 accept=accepted(accept),
                 progress=watched(progress),
-                cancel=cancel,
+                cancel=token,
             )
 
         run = self._hook_run(hooks, None)
         with run:
             self._stop(run)
-            receipt = self._report(Receipt, restore)
+            receipt = self._report(Receipt, restore, name="restore", cancel=token)
         return replace(receipt, hooks=run.results)
 
     def heal(
         self,
-        receipt: Receipt,
+        receipt: Receipt | str,
         *,
         while_in_use: bool = False,
         ignore_sidecars: bool = False,
@@ -117,18 +118,22 @@ class Restoring(Starting):
     ) -> Receipt:
         """Restore just the blocks that the application wrote during the restore of a receipt.
 
-        For when what it wrote meanwhile turns out to be wrong too. Arguments are those of
+        For when what it wrote meanwhile turns out to be wrong too. Other arguments are those of
         resume_restore().
+
+        Args:
+            receipt: what the restore gave, or its ``restore_id`` alone.
 
         Raises:
             StalePlanError: it is not the receipt of the last restore from this point in time.
         """
-        if receipt.restore_id is None:
+        restore_id = receipt if isinstance(receipt, str) else receipt.restore_id
+        if restore_id is None:
             raise ArgumentError(
                 "it is the receipt of a scratch copy; heal() takes that of a restore of the source",
                 argument="receipt",
             )
-        restore_id = receipt.restore_id
+        token = stoppable(cancel)
         return self._report(
             Receipt,
             lambda: self._core.heal(
@@ -137,8 +142,10 @@ class Restoring(Starting):
                 ignore_sidecars=ignore_sidecars,
                 accept=accepted(accept),
                 progress=watched(progress),
-                cancel=cancel,
+                cancel=token,
             ),
+            name="heal",
+            cancel=token,
         )
 
     def resume_restore(
@@ -157,6 +164,7 @@ class Restoring(Starting):
         Raises:
             StateError: no restore is pending.
         """
+        token = stoppable(cancel)
         return self._report(
             Receipt,
             lambda: self._core.resume_restore(
@@ -164,8 +172,10 @@ class Restoring(Starting):
                 ignore_sidecars=ignore_sidecars,
                 accept=accepted(accept),
                 progress=watched(progress),
-                cancel=cancel,
+                cancel=token,
             ),
+            name="resume_restore",
+            cancel=token,
         )
 
     def abandon_restore(self) -> AbandonReport:
@@ -174,7 +184,9 @@ class Restoring(Starting):
         Raises:
             StateError: no restore is pending.
         """
-        return self._report(AbandonReport, self._core.abandon_restore)
+        return self._report(
+            AbandonReport, self._core.abandon_restore, name="abandon_restore"
+        )
 
     def plan_restore(
         self,

@@ -89,7 +89,9 @@ class Starting(Places):
                     )
         finally:
             drain()
-        return RestoreJob(core, run.results)
+        job = RestoreJob(core, run.results)
+        self._last_job = job
+        return job
 
     @property
     def restore_job(self) -> RestoreJob | None:

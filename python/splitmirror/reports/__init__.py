@@ -13,6 +13,7 @@ from splitmirror.reports._checking import (
     SealReport,
     VerifyReport,
 )
+from splitmirror.reports._controlling import CancelReport, JobReport
 from splitmirror.reports._looking import (
     ArraysInUse,
     Check,
@@ -46,12 +47,14 @@ from splitmirror.reports._restoring import (
 __all__ = [
     "AbandonReport",
     "ArraysInUse",
+    "CancelReport",
     "Check",
     "CopyReport",
     "DetachReport",
     "DifferingRange",
     "EstablishReport",
     "Event",
+    "JobReport",
     "OldestMirror",
     "PairReport",
     "PassedOver",

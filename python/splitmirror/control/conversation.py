@@ -1,0 +1,270 @@
+"""One connection: a request, its progress, its report or error, and again.
+
+Two threads: one listens to the requester, so that a cancel or a death is noticed at once; the
+other carries the verb out. A connection whose requester has gone lasts as long as its verb does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from splitmirror import _core
+from splitmirror.control import lines
+from splitmirror.control.lines import Lines, decoded, encoded, send_whole
+from splitmirror.control.requests import Request, carried_out, pair_of, read_request
+from splitmirror.control.wire_errors import error_document
+from splitmirror.errors import CancelledError, ClosedPairError, OwnerGoneError, RequestError
+
+if TYPE_CHECKING:
+    from splitmirror.pair._handle import PairHandle
+
+__all__ = ["Conversation"]
+
+_UNSENT_MAX = 4096
+
+_log = logging.getLogger(__name__)
+
+
+class Conversation:
+    """Serves one requester until it goes, or breaks the rules."""
+
+    def __init__(self, connected: socket.socket, ended: Callable[[Conversation], None]) -> None:
+        self._socket = connected
+        self._ended = ended
+        self._lines = Lines(connected, lines.REQUEST_BYTES_MAX)
+        self._lock = threading.Lock()
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._closed = False
+        self._ending = False
+        self._work: _Work | None = None
+
+    def run(self) -> None:
+        """Serve; everything is closed afterwards."""
+        try:
+            while not self._ending:
+                request = self._next_request()
+                if request is None:
+                    return
+                if not self._answer(request):
+                    return
+        except RequestError as error:
+            self._tell({"error": error_document(error)})
+        # Or no thread can be had.
+        except (OSError, RuntimeError) as error:
+            _log.debug("a connection broke: %s", error)
+        finally:
+            self.close()
+            self._ended(self)
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            # A forked process may have a copy of it.
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+            self._socket.close()
+            os.close(self._wake)
+
+    def abandon(self) -> None:
+        """In a forked child: let go of the parent's descriptors."""
+        self._socket.close()
+        if not self._closed:
+            os.close(self._wake)
+
+    def cancel_for(self, pair: PairHandle) -> None:
+        """Stop what is carried out on a pair that is about to be closed."""
+        work = self._work
+        if work is not None and work.pair is pair:
+            work.stop(closing=True)
+
+    def end(self) -> None:
+        """Stop what is carried out, and serve nothing more."""
+        with self._lock:
+            self._ending = True
+            if not self._closed:
+                os.eventfd_write(self._wake, 1)
+        work = self._work
+        if work is not None:
+            work.stop(closing=True)
+
+    # --- Requests ------------------------------------------------------------------------------
+
+    def _next_request(self) -> Request | None:
+        """Wait for a request; None when there will be none.
+
+        A refusal of what it asks for is told, and the next one waited for.
+        """
+        while (line := self._next_line()) is not None:
+            document = decoded(line)
+            try:
+                return read_request(document)
+            except RequestError:
+                raise
+            except Exception as error:
+                self._tell({"error": error_document(error)})
+        return None
+
+    def _next_line(self) -> bytes | None:
+        begun = time.monotonic()
+        late = begun + (lines.REQUEST_SECONDS if self._lines.begun else lines.IDLE_SECONDS)
+        while (line := self._lines.take()) is None:
+            left = late - time.monotonic()
+            if left <= 0:
+                if not self._lines.begun:
+                    return None
+                raise RequestError(
+                    f"the request was not complete within {lines.REQUEST_SECONDS:g} s"
+                )
+            told, _ = self._listen(select.POLLIN, left)
+            if self._ending:
+                return None
+            was_begun = self._lines.begun
+            if told and not self._lines.fill():
+                return None
+            if self._lines.begun and not was_begun:
+                late = time.monotonic() + lines.REQUEST_SECONDS
+        return line
+
+    def _listen(self, events: int, seconds: float) -> tuple[bool, bool]:
+        """Wait for the requester or for a wake-up; gives (something has come, it has gone)."""
+        poll = select.poll()
+        poll.register(self._socket, events)
+        poll.register(self._wake, select.POLLIN)
+        found = dict(poll.poll(seconds * 1000))
+        if self._wake in found:
+            os.eventfd_read(self._wake)
+        happened = found.get(self._socket.fileno(), 0)
+        gone = bool(happened & (select.POLLHUP | select.POLLERR))
+        return bool(happened & (select.POLLIN | select.POLLHUP)), gone
+
+    # --- Answers -------------------------------------------------------------------------------
+
+    def _answer(self, request: Request) -> bool:
+        """Carry a request out, beside listening; False when the conversation is over."""
+        work = _Work(request, self._wake)
+        self._work = work
+        if self._ending:
+            work.stop(closing=True)
+        try:
+            work.start()
+            fault = self._attend(work)
+        finally:
+            self._work = None
+        self._pass_on(work)
+        if not self._tell(work.answer(), before=work.unsent):
+            return False
+        if fault is not None:
+            raise fault
+        return True
+
+    def _attend(self, work: _Work) -> RequestError | None:
+        """Until the verb has ended: pass progress on, notice a cancel, and who goes away."""
+        events, fault = select.POLLIN, None
+        while not work.ended.is_set():
+            told, gone = self._listen(events, 60)
+            self._pass_on(work)
+            if gone:
+                work.stop()
+                work.ended.wait()
+                break
+            if told and events:
+                try:
+                    if not self._lines.fill():
+                        # It says no more, and still listens.
+                        events = 0
+                    while (line := self._lines.take()) is not None:
+                        if decoded(line) != {"cancel": True}:
+                            raise RequestError('beside a verb only {"cancel": true} is understood')
+                        work.stop()
+                except RequestError as error:
+                    events, fault = 0, error
+        work.thread.join()
+        return fault
+
+    def _pass_on(self, work: _Work) -> None:
+        while work.steps:
+            phase, done, total = work.steps.popleft()
+            # Who does not listen misses some of it; the verb does not wait.
+            if len(work.unsent) < _UNSENT_MAX:
+                step = {"phase": phase, "done": done, "total": total}
+                work.unsent += encoded({"progress": step})
+        if work.unsent:
+            with contextlib.suppress(OSError):
+                sent = self._socket.send(work.unsent, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+                work.unsent = work.unsent[sent:]
+
+    def _tell(self, document: dict[str, Any], *, before: bytes = b"") -> bool:
+        return send_whole(self._socket, before + encoded(document), lines.ANSWER_SECONDS)
+
+
+class _Work:
+    """A request that is carried out on a thread of its own."""
+
+    def __init__(self, request: Request, wake: int) -> None:
+        self.request = request
+        self.pair: PairHandle | None = None
+        self.ended = threading.Event()
+        self.steps: deque[tuple[str, int, int]] = deque(maxlen=64)
+        self.unsent = b""
+        self._wake = wake
+        self._cancel = _core.CancelToken()
+        self._closing = False
+        self._result: dict[str, Any] | None = None
+        self._error: BaseException | None = None
+        self.thread = threading.Thread(
+            target=self._run, name=f"splitmirror-{request.verb}", daemon=True
+        )
+
+    def start(self) -> None:
+        self.thread.start()
+
+    def stop(self, *, closing: bool = False) -> None:
+        self._closing = self._closing or closing
+        self._cancel.cancel()
+
+    def _progress(self, phase: str, done: int, total: int) -> None:
+        self.steps.append((phase, done, total))
+        os.eventfd_write(self._wake, 1)
+
+    def _run(self) -> None:
+        try:
+            with pair_of(self.request) as pair:
+                self.pair = pair
+                self._result = carried_out(self.request, pair, self._progress, self._cancel)
+        except BaseException as error:
+            self._error = error
+            # A traceback would keep the pair, and all that the verb had.
+            error.__traceback__ = None
+        finally:
+            self.pair = None
+            self.ended.set()
+            os.eventfd_write(self._wake, 1)
+
+    def answer(self) -> dict[str, Any]:
+        """Give the report or error, as it is told."""
+        if self._error is None:
+            return {"report": self._result}
+        error = self._error
+        closed = isinstance(error, ClosedPairError)
+        if closed or (self._closing and isinstance(error, CancelledError)):
+            error = OwnerGoneError(
+                f"process {os.getpid()} closed the pair before {self.request.verb} had ended; "
+                "status tells what it left, and it can be called again",
+                path=self.request.mirror,
+                pid=os.getpid(),
+            )
+        elif not isinstance(error, Exception):
+            _log.warning("%s ended with %r", self.request.verb, error)
+        return {"error": error_document(error)}
