@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from splitmirror.cli.confirm import ask_for_point
+from splitmirror.cli.opened import open_pair
 from splitmirror.cli.options import (
     accept_option,
     common,
@@ -14,7 +15,6 @@ from splitmirror.cli.options import (
 )
 from splitmirror.cli.output import show
 from splitmirror.cli.progress import progress
-from splitmirror.pair import MirrorPair
 
 require_option = click.option(
     "--require",
@@ -43,7 +43,7 @@ def establish_command(
     as_json: bool,
 ) -> None:
     """Make the MIRROR equal to its source and keep it so; resumes when interrupted."""
-    with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
+    with open_pair(mirror, source, catalog) as pair:
         if dry_run:
             show(pair.plan_establish(force=force).report, as_json)
             return
@@ -73,6 +73,6 @@ def split_command(
     as_json: bool,
 ) -> None:
     """Freeze the MIRROR as a point in time."""
-    with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
+    with open_pair(mirror, source, catalog) as pair:
         report = pair.split(label=label, as_of_last_establish=as_of_last_establish, require=require)
         show(report, as_json)

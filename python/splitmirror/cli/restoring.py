@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from splitmirror.cli.confirm import ask, ask_for_source
+from splitmirror.cli.opened import OpenPair, open_pair
 from splitmirror.cli.options import (
     accept_option,
     common,
@@ -20,7 +21,6 @@ from splitmirror.cli.output import show
 from splitmirror.cli.places import place_options
 from splitmirror.cli.progress import progress
 from splitmirror.cli.run import EXIT_INCOMPLETE
-from splitmirror.pair import MirrorPair
 from splitmirror.reports import Receipt
 from splitmirror.states import Condition, State
 from splitmirror.units import format_bytes, printable
@@ -61,7 +61,7 @@ def restore_command(
     as_json: bool,
 ) -> int:
     """Bring the source back to the MIRROR's point in time; the mirror is not written."""
-    with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
+    with open_pair(mirror, source, catalog) as pair:
         if dry_run:
             _show_plan(pair, full=full, places=places, to=to, as_json=as_json)
             return 0
@@ -106,7 +106,7 @@ def resume_restore_command(
     as_json: bool,
 ) -> int:
     """Go on with an interrupted restore; what was written through the pair since stays."""
-    with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
+    with open_pair(mirror, source, catalog) as pair:
         if dry_run:
             show(pair.status(), as_json)
             return 0
@@ -130,7 +130,7 @@ def abandon_restore_command(
     mirror: str, source: str | None, catalog: str | None, yes: bool, as_json: bool
 ) -> None:
     """Give up an interrupted restore; what is not restored stays as it is."""
-    with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
+    with open_pair(mirror, source, catalog) as pair:
         if Condition.RESTORE_PENDING in pair.conditions:
             found = pair.status()
             ask(
@@ -143,7 +143,7 @@ def abandon_restore_command(
 
 
 def _show_plan(
-    pair: MirrorPair,
+    pair: OpenPair,
     *,
     full: bool,
     places: dict[str, Any],

@@ -163,9 +163,7 @@ def _job(task: Task) -> RestoreJob:
 
 def _refused(task: Task, verb: str, why: str) -> StateError:
     status = task.pair.status()
-    return StateError(
-        f"{verb}: {why}", verb=verb, state=str(status.state), legal=list(status.next)
-    )
+    return StateError(why, verb=verb, state=str(status.state), legal=list(status.next))
 
 
 def _report(task: Task, job: RestoreJob) -> JobReport:

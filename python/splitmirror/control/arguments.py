@@ -33,7 +33,9 @@ class Type:
     """To JSON, from what a caller in Python may give."""
 
 
-def read_arguments(types: Mapping[str, Type], given: Mapping[str, Any], verb: str) -> dict[str, Any]:
+def read_arguments(
+    types: Mapping[str, Type], given: Mapping[str, Any], verb: str
+) -> dict[str, Any]:
     """Check the arguments of a request; those that are null are left out.
 
     Raises:

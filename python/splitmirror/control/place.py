@@ -128,10 +128,10 @@ def _sweep(folder: int) -> None:
     """Remove the sockets of processes that were killed."""
     for name in os.listdir(folder)[:100]:
         number = name.removesuffix(".sock")
-        if number.isdigit() and number != name and not os.path.exists(f"/proc/{number}"):
-            # It may be a process that is not seen from here.
-            if _is_stale(f"{_DESCRIPTORS}/{folder}/{name}"):
-                _remove(name, folder)
+        gone = number.isdigit() and number != name and not os.path.exists(f"/proc/{number}")
+        # It may be a process that is not seen from here, and still answers.
+        if gone and _is_stale(f"{_DESCRIPTORS}/{folder}/{name}"):
+            _remove(name, folder)
 
 
 def reached(pid: int, timeout: float) -> socket.socket | None:

@@ -120,9 +120,7 @@ VERBS: Mapping[str, Verb] = {
     "status": Verb("status", _method("status", long=False), turn=False),
     "history": Verb("history", _history, turn=False),
     "establish": Verb("establish", _method("establish"), _ESTABLISH),
-    "split": Verb(
-        "split", _method("split", long=False), {**_POINT, "as_of_last_establish": FLAG}
-    ),
+    "split": Verb("split", _method("split", long=False), {**_POINT, "as_of_last_establish": FLAG}),
     "refresh": Verb("refresh", _method("refresh"), {**_ESTABLISH, **_POINT}),
     "restore": Verb(
         "receipt",

@@ -198,9 +198,7 @@ class Mirroring(PairHandle):
         Raises:
             StateError: there is nothing to hold in this state.
         """
-        return self._report(
-            Status, lambda: self._core.hold(words(reason, "reason")), name="hold"
-        )
+        return self._report(Status, lambda: self._core.hold(words(reason, "reason")), name="hold")
 
     def release(self) -> Status:
         """Take back a hold.

@@ -16,6 +16,21 @@ from splitmirror.plan import Plan
 from splitmirror.reports import AbandonReport, Receipt
 
 
+def restore_id_of(receipt: Receipt | str) -> str:
+    """Give the name of the restore that a receipt is of.
+
+    Raises:
+        ArgumentError: it is not of a restore of the source.
+    """
+    restore_id = receipt if isinstance(receipt, str) else receipt.restore_id
+    if restore_id is None:
+        raise ArgumentError(
+            "it is the receipt of a scratch copy; heal() takes that of a restore of the source",
+            argument="receipt",
+        )
+    return restore_id
+
+
 class Restoring(Starting):
     """Verbs of MirrorPair that write the source, never the mirror."""
 
@@ -127,12 +142,7 @@ class Restoring(Starting):
         Raises:
             StalePlanError: it is not the receipt of the last restore from this point in time.
         """
-        restore_id = receipt if isinstance(receipt, str) else receipt.restore_id
-        if restore_id is None:
-            raise ArgumentError(
-                "it is the receipt of a scratch copy; heal() takes that of a restore of the source",
-                argument="receipt",
-            )
+        restore_id = restore_id_of(receipt)
         token = stoppable(cancel)
         return self._report(
             Receipt,
@@ -184,9 +194,7 @@ class Restoring(Starting):
         Raises:
             StateError: no restore is pending.
         """
-        return self._report(
-            AbandonReport, self._core.abandon_restore, name="abandon_restore"
-        )
+        return self._report(AbandonReport, self._core.abandon_restore, name="abandon_restore")
 
     def plan_restore(
         self,
