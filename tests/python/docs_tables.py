@@ -19,7 +19,7 @@ from splitmirror._document import Document, Unit, field_types, strip_annotation
 from splitmirror.cli.confirm import UnconfirmedError
 from splitmirror.demo import report as demo_report
 from splitmirror.errors import SplitMirrorError
-from splitmirror.reports import _checking, _looking, _mirroring, _pairs, _restoring
+from splitmirror.reports import _checking, _controlling, _looking, _mirroring, _pairs, _restoring
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ROOT / "docs" / "commands.md"
@@ -27,7 +27,16 @@ PLACE = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->\n)", re.DOTAL
 
 # Fields that many kinds begin with are told once.
 SHARED = {_pairs.PairReport: "pair", _pairs.CopyReport: "copy"}
-MODULES = [_pairs, hooks, _mirroring, _restoring, _checking, _looking, demo_report]
+MODULES = [
+    _pairs,
+    hooks,
+    _mirroring,
+    _restoring,
+    _checking,
+    _looking,
+    _controlling,
+    demo_report,
+]
 UNITS = {
     Unit.BYTES: "bytes",
     Unit.SECONDS: "seconds",

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
-
 import click
 
 from splitmirror import lookup
@@ -15,11 +12,6 @@ from splitmirror.cli.run import EXIT_INCOMPLETE
 from splitmirror.errors import NoOwnerError, OwnerGoneError, PairInUseError
 from splitmirror.reports import Status, UnreadablePair
 from splitmirror.units import format_bytes, format_time, printable
-
-if TYPE_CHECKING:
-    from splitmirror.control import RemotePair
-
-AnswerT = TypeVar("AnswerT")
 
 catalog_option = click.option(
     "--catalog", type=click.Path(), help="The catalog's folder, if not beside the mirror."
@@ -33,9 +25,20 @@ catalog_option = click.option(
 def status_command(mirror: str, catalog: str | None, as_json: bool) -> None:
     """Show where the pair of a MIRROR stands, and what it asks for."""
     found = lookup.status(mirror, catalog=catalog)
-    owner = _owner(mirror, catalog, found)
-    # Its answer has what goes on, and what it knows of changes.
-    show((owner and _answer(owner.status)) or found, as_json)
+    if found.owner_pid is not None:
+        # Its answer has what goes on, and what it knows of changes.
+        found = _told_by_owner(mirror, catalog) or found
+    show(found, as_json)
+
+
+def _told_by_owner(mirror: str, catalog: str | None) -> Status | None:
+    """Ask the process that has the pair open; None when the files have to do."""
+    from splitmirror.control import connect
+
+    try:
+        return connect(mirror, catalog=catalog).status()
+    except (PairInUseError, OwnerGoneError, NoOwnerError):
+        return None
 
 
 @click.command("history")
@@ -44,29 +47,11 @@ def status_command(mirror: str, catalog: str | None, as_json: bool) -> None:
 @common
 def history_command(mirror: str, catalog: str | None, as_json: bool) -> None:
     """Show what happened to the pair of a MIRROR."""
-    owner = _owner(mirror, catalog, lookup.status(mirror, catalog=catalog))
-    events = (owner and _answer(owner.history)) or lookup.history(mirror, catalog=catalog)
+    events = lookup.history(mirror, catalog=catalog)
     if as_json:
         show_entries("history", events)
         return
     show_table(("at", "event", "detail"), ([text for _, text in rows(event)] for event in events))
-
-
-def _owner(mirror: str, catalog: str | None, found: Status) -> RemotePair | None:
-    """Give the pair of the process that has it open, if it answers."""
-    if found.owner_pid is None:
-        return None
-    from splitmirror.control import connect
-
-    return _answer(lambda: connect(mirror, catalog=catalog))
-
-
-def _answer(ask: Callable[[], AnswerT]) -> AnswerT | None:
-    """Give an answer; None when the files have to do."""
-    try:
-        return ask()
-    except (PairInUseError, OwnerGoneError, NoOwnerError):
-        return None
 
 
 @click.command("list")

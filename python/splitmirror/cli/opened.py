@@ -30,7 +30,9 @@ def open_pair(mirror: str, source: str | None, catalog: str | None) -> OpenPair:
     for attempt in range(_ATTEMPTS):
         try:
             return MirrorPair.open(mirror, source=source, catalog=catalog)
-        except PairInUseError:
+        except PairInUseError as error:
+            if error.pid is None:
+                raise
             try:
                 return _owned(mirror, source, catalog)
             except (NoOwnerError, OwnerGoneError):

@@ -5,9 +5,10 @@ None of these waits for a verb to end, except ``cancel`` for those that it stops
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from splitmirror._document import Bytes, Number
 from splitmirror.control.task import Task
@@ -17,6 +18,9 @@ from splitmirror.pair.restorejob import RestoreJob
 from splitmirror.reports import CancelReport, JobReport, Receipt
 from splitmirror.reports._pairs import PairReport
 from splitmirror.states import Condition
+
+if TYPE_CHECKING:
+    from splitmirror.pair import MirrorPair
 
 __all__ = ["PairDescription"]
 
@@ -46,9 +50,7 @@ def describe(task: Task) -> PairDescription:
     """Say who the pair is."""
     pair = task.pair
     return PairDescription(
-        pair_id=pair.pair_id,
-        state=pair.state,
-        conditions=tuple(sorted(pair.conditions)),
+        **_standing(pair),
         pid=os.getpid(),
         source=str(pair.source_path),
         mirror=str(pair.mirror_path),
@@ -112,7 +114,9 @@ def wait_restore(task: Task) -> Receipt:
                 left -= step
                 if left <= 0:
                     raise WaitTimeoutError(
-                        f"the restore still runs after {timeout} s; it goes on", timeout=timeout
+                        f"the restore still runs after {timeout} s; it goes on",
+                        timeout=timeout,
+                        errno=errno.ETIMEDOUT,
                     ) from None
     raise CancelledError("the wait was cancelled; the restore goes on", state=task.pair.state)
 
@@ -134,13 +138,16 @@ def cancel(task: Task) -> CancelReport:
     for each in running:
         while not each.ended.wait(_TICK) and not task.cancel.cancelled:
             pass
-    pair = task.pair
     return CancelReport(
-        pair_id=pair.pair_id,
-        state=pair.state,
-        conditions=tuple(sorted(pair.conditions)),
+        **_standing(task.pair),
         verbs=tuple(each.verb for each in running),
     )
+
+
+def _standing(pair: MirrorPair) -> dict[str, Any]:
+    """Give what all reports on a pair begin with, as it is recorded."""
+    conditions = tuple(map(Condition, pair._core.conditions))
+    return {"pair_id": pair.pair_id, "state": pair.state, "conditions": conditions}
 
 
 def _verbs_of(task: Task) -> list[Running]:
@@ -169,9 +176,7 @@ def _refused(task: Task, verb: str, why: str) -> StateError:
 def _report(task: Task, job: RestoreJob) -> JobReport:
     phase, done, total = job.progress
     return JobReport(
-        pair_id=task.pair.pair_id,
-        state=task.pair.state,
-        conditions=tuple(sorted(task.pair.conditions)),
+        **_standing(task.pair),
         job=job._number,
         running=job.running,
         phase=phase,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import select
@@ -108,7 +109,9 @@ class Server:
             return None
         _log.warning("process %s of user %s was refused", pid, user)
         return DeniedError(
-            f"this process is of user {self._owner}; user {user} may not ask it for anything"
+            f"this process is of user {self._owner}; user {user} may not ask it for anything",
+            path=str(self._path),
+            errno=errno.EPERM,
         )
 
     def _begin_talk(self, connected: socket.socket) -> SplitMirrorError | None:

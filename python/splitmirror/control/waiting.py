@@ -6,6 +6,7 @@ The state is read from the catalog, which needs no owner; what goes on is asked 
 from __future__ import annotations
 
 import contextlib
+import errno
 import time
 from collections.abc import Callable
 from typing import Literal, TypeAlias, get_args
@@ -43,7 +44,7 @@ def wait_for(
 
     Raises:
         WaitTimeoutError: it is not so yet; the message says how it is.
-        ArgumentError: there is no such goal.
+        ArgumentError: there is no such goal, or the time-out is negative.
         PairInUseError: for "idle", the process that has it open cannot be reached.
         CatalogMissingError, CatalogCorruptError, CatalogVersionError, CatalogUntrustedError:
             there is no catalog, or it cannot be used.
@@ -51,6 +52,8 @@ def wait_for(
     if goal not in get_args(Goal):
         known = ", ".join(get_args(Goal))
         raise ArgumentError(f"{goal!r} is no goal; there are {known}", argument="goal")
+    if timeout is not None and not timeout >= 0:
+        raise ArgumentError(f"timeout: {timeout!r} is no number of seconds", argument="timeout")
     reached = _goal(goal, mirror, catalog)
     end = None if timeout is None else time.monotonic() + timeout
     pause = _SOON
@@ -62,7 +65,9 @@ def wait_for(
         if left is not None and left <= 0:
             now = ", ".join([found.state, *found.conditions])
             raise WaitTimeoutError(
-                f"the pair is not {goal} after {timeout:g} s; it is {now}", timeout=timeout
+                f"the pair is not {goal} after {timeout:g} s; it is {now}",
+                timeout=timeout,
+                errno=errno.ETIMEDOUT,
             )
         time.sleep(pause if left is None else min(pause, left))
         pause = min(pause * 1.3, _LATER)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
-from splitmirror.errors._base import SplitMirrorError
+from splitmirror.errors._base import SplitMirrorError, SystemCallError
 
 
 class NoOwnerError(SplitMirrorError):
@@ -28,16 +29,17 @@ class RequestError(SplitMirrorError, ValueError):
 
     id: ClassVar[str] = "request"
     exit_code: ClassVar[int] = 2
+    supported: Sequence[int] = ()
 
 
-class DeniedError(SplitMirrorError, PermissionError):
+class DeniedError(SystemCallError, PermissionError):
     """The control socket belongs to a process of another user."""
 
     id: ClassVar[str] = "denied"
     exit_code: ClassVar[int] = 8
 
 
-class WaitTimeoutError(SplitMirrorError, TimeoutError):
+class WaitTimeoutError(SystemCallError, TimeoutError):
     """What was waited for did not come within ``timeout`` seconds; nothing was stopped."""
 
     id: ClassVar[str] = "timeout"

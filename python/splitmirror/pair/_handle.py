@@ -43,7 +43,7 @@ class PairHandle:
     def __init__(self, core: _core.Pair) -> None:
         self._core = core
         self._busy: list[Running] = []
-        # Started last; others may wait for it. Both it and its number outlive it.
+        # The restore that was started last; others may still ask how it ended.
         self._last_job: RestoreJob | None = None
         # Of the last array(): what index= of a restore speaks of.
         self._layout: ArrayLayout | None = None

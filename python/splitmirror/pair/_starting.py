@@ -96,8 +96,8 @@ class Starting(Places):
     @property
     def restore_job(self) -> RestoreJob | None:
         """The restore that copies in the background, if one does."""
-        core = self._core.restore_job()
-        return None if core is None else RestoreJob(core)
+        job = self._last_job
+        return job if job is not None and job.running else None
 
     @staticmethod
     def _stop(run: HookRun) -> None:

@@ -1,0 +1,282 @@
+"""Every verb, asked of the process that has the pair open, does and says what it does locally."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commandline import run, run_json
+from helpers import MIB, digest, overwrite, write_pattern
+from owners import owner, split_pair
+from splitmirror import MirrorPair, control, errors
+from splitmirror.control.verbs import VERBS
+
+# What differs from run to run, whoever does it. What of its siblings a pair knows depends on who
+# looked at them since.
+VARYING = {
+    "at",
+    "bad",
+    "changed",
+    "device",
+    "established_at",
+    "inode",
+    "modified",
+    "owner_pid",
+    "pair_id",
+    "restore_id",
+    "seconds",
+    "siblings",
+    "split_at",
+    "taken_at",
+    "volume_id",
+    "writers_paused_seconds",
+}
+
+
+def comparable(value: Any, folder: Path) -> Any:
+    """A document without what varies, and with paths as they are seen from the folder."""
+    if isinstance(value, dict):
+        return {key: comparable(item, folder) for key, item in value.items() if key not in VARYING}
+    if isinstance(value, list):
+        return [comparable(item, folder) for item in value]
+    if isinstance(value, str):
+        return re.sub(r"\d{4}-\d\d-\d\d [\d:+]+", "then", value.replace(f"{folder}/", ""))
+    return value
+
+
+def scene(folder: Path) -> Path:
+    """A pair that is split and sealed, with a changed source, and another mirror of it."""
+    folder.mkdir()
+    source, mirror = split_pair(folder)
+    with MirrorPair.create(source, folder / "other", mode="exclusive") as pair:
+        pair.establish()
+        pair.split()
+    overwrite(source, 0, b"corrupted")
+    return mirror
+
+
+# A life of a pair; each command with the exit code that it has.
+LIFE: list[tuple[int, list[str]]] = [
+    (4, ["verify", "mirror", "--from-medium"]),
+    (0, ["scrub", "mirror"]),
+    (0, ["hold", "mirror", "--reason", "audit"]),
+    (8, ["establish", "mirror", "--yes"]),
+    (0, ["release", "mirror"]),
+    (0, ["plan", "restore", "mirror", "--range", "0:64K"]),
+    (8, ["restore", "mirror"]),
+    (0, ["restore", "mirror", "--to", "scratch", "--range", "1M:1M"]),
+    (0, ["restore", "mirror", "--yes", "--while-in-use", "--full"]),
+    (0, ["verify", "mirror"]),
+    (3, ["resume-restore", "mirror", "--yes"]),
+    (3, ["abandon-restore", "mirror", "--yes"]),
+    (2, ["restore", "mirror", "--yes", "--range", "1G:1"]),
+    (2, ["members", "mirror"]),
+    (0, ["repair", "mirror", "--from", "other", "--yes"]),
+    (0, ["seal", "mirror"]),
+    (0, ["plan", "establish", "mirror"]),
+    (0, ["establish", "mirror", "--yes", "--force"]),
+    (3, ["scrub", "mirror"]),
+    (0, ["split", "mirror", "--label", "named", "--require", "crash"]),
+    (3, ["split", "mirror"]),
+    (0, ["refresh", "mirror", "--yes", "--label", "again", "--require", "flushed"]),
+    (0, ["history", "mirror"]),
+]
+
+
+def test_a_life_through_the_owner_is_the_life_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[list[Any]] = []
+    for name in ("alone", "owned"):
+        folder = tmp_path / name
+        mirror = scene(folder)
+        monkeypatch.chdir(folder)
+        if name == "alone":
+            told.append([run_json(*command, code=code) for code, command in LIFE])
+            continue
+        with owner(mirror) as process:
+            told.append([run_json(*command, code=code) for code, command in LIFE])
+            assert process.poll() is None
+    for (_, command), alone, owned in zip(LIFE, *told, strict=True):
+        found = comparable(owned, tmp_path / "owned")
+        assert found == comparable(alone, tmp_path / "alone"), command
+    assert digest(tmp_path / "owned" / "source") == digest(tmp_path / "owned" / "mirror")
+
+
+def test_every_verb_of_the_table_is_asked_for_somewhere() -> None:
+    commands = {command[0].replace("-", "_") for _, command in LIFE}
+    commands |= {f"plan_{command[1]}" for _, command in LIFE if command[0] == "plan"}
+    elsewhere = {
+        "cancel",
+        "describe",
+        "flush",
+        "heal",
+        "pause",
+        "restore_job",
+        "start_restore",
+        "status",
+        "throttle",
+        "wait_restore",
+    }
+    assert set(VERBS) <= commands | elsewhere
+
+
+def test_text_for_people_is_the_same(tmp_path: Path) -> None:
+    _, mirror = split_pair(tmp_path)
+    alone = run("scrub", mirror)[0].splitlines()
+    with owner(mirror):
+        owned = run("scrub", mirror)[0].splitlines()
+    assert [line for line in owned if "seconds" not in line] == [
+        line for line in alone if "seconds" not in line
+    ]
+
+
+def test_status_is_the_owners_while_there_is_one(tmp_path: Path) -> None:
+    _, mirror = split_pair(tmp_path)
+    assert run_json("status", mirror)["tracking"] is None
+    with owner(mirror) as process:
+        found = run_json("status", mirror)
+        assert found["owner_pid"] == process.pid
+        assert found["tracking"] == {"believed": True, "reason": "bitmap"}
+    assert run_json("status", mirror)["owner_pid"] is None
+
+
+def test_a_background_restore_is_begun_paused_resumed_and_healed(tmp_path: Path) -> None:
+    source, mirror = split_pair(tmp_path, length=16 * MIB)
+    good = digest(mirror)
+    write_pattern(source, 16 * MIB, seed=22)
+    arguments = ("start-restore", mirror, "--yes", "--full")
+    with owner(mirror):
+        assert run_json(*arguments[:2], code=8)["error"]["id"] == "unconfirmed"
+        job = run_json(*arguments, "--throttle", "1M")
+        assert (job["kind"], job["running"]) == ("job", True)
+        assert 0 <= job["bytes_done"] < job["bytes_total"] <= 16 * MIB
+        assert "restore-pending" in job["conditions"]
+        found = run_json("status", mirror)
+        assert (found["activity"], found["pending_blocks"] > 0) == ("restoring", True)
+        assert run_json(*arguments, code=3)["error"]["id"] == "state"
+        paused = run_json("pause", mirror)
+        assert (paused["job"], paused["running"]) == (job["job"], False)
+        assert run_json("pause", mirror, code=3)["error"]["fields"]["verb"] == "pause"
+        assert "restore-pending" in run_json("status", mirror)["conditions"]
+        again = run_json("start-restore", mirror, "--yes", "--resume")
+        assert again["job"] == job["job"] + 1
+        assert run_json("wait", mirror, "--for", "restored", "--timeout", "60")["state"] == "split"
+        run_json("wait", mirror, "--for", "idle", "--timeout", "60")
+        assert run_json("flush", mirror)["kind"] == "status"
+    assert digest(source) == digest(mirror) == good
+
+
+def test_a_remote_job_is_waited_for_throttled_and_its_receipt_healed(tmp_path: Path) -> None:
+    source, mirror = split_pair(tmp_path, length=16 * MIB)
+    write_pattern(source, 16 * MIB, seed=23)
+    with owner(mirror):
+        pair = control.connect(mirror)
+        job = pair.start_restore(full=True, throttle=1 << 16)
+        early = job.receipt
+        assert early is None
+        with pytest.raises(errors.WaitTimeoutError) as late:
+            job.wait(0.05)
+        assert late.value.exit_code == 7
+        assert 0 < job.progress.total <= 16 * MIB
+        other = pair.restore_job
+        assert other is not None
+        other.throttle(None)
+        receipt = job.wait()
+        assert (receipt.complete, receipt.mirror_unchanged) == (True, True)
+        assert job.receipt == receipt
+        assert not job.running
+        assert pair.restore_job is None
+        with pytest.raises(errors.StateError):
+            job.pause()
+        healed = pair.heal(receipt, while_in_use=True)
+        assert healed.restore_id is not None
+        (tmp_path / "receipt").write_text(healed.to_json())
+        again = run_json("heal", mirror, tmp_path / "receipt", "--yes", "--while-in-use")
+        assert again["kind"] == "receipt"
+    assert digest(source) == digest(mirror)
+
+
+def test_an_index_and_members_go_through_the_owner(tmp_path: Path) -> None:
+    import numpy as np
+
+    source, mirror = tmp_path / "walks.npy", tmp_path / "mirror"
+    np.save(source, np.arange(100_000).reshape(100, 1000))
+    with MirrorPair.create(source, mirror) as pair:
+        pair.refresh()
+    good = np.load(mirror)
+    changed = good.copy()
+    changed[10:20, :] = -1
+    changed[50, 3] = -1
+    header = source.stat().st_size - good.nbytes
+    overwrite(source, header, changed.tobytes())
+    with owner(mirror):
+        assert run("members", mirror)[0] == "array\n"
+        plan = control.connect(mirror).plan_restore(index=np.s_[10:12, ...]).report
+        assert sum(length for _, length in plan.extents) >= 2 * 1000 * 8
+        run("restore", mirror, "--yes", "--index", "10:20, :", "--while-in-use")
+    found = np.load(source)
+    assert (found[:50] == good[:50]).all()
+    assert found[50, 3] == -1
+
+
+def test_hooks_are_commands_that_run_in_the_owner(tmp_path: Path) -> None:
+    from splitmirror import Hooks
+
+    _, mirror = split_pair(tmp_path)
+    log = tmp_path / "log"
+    script = f"echo $PPID $SPLITMIRROR_HOOK $SPLITMIRROR_LABEL >> {log}"
+    hooks = Hooks(freeze=["sh", "-c", script], thaw=["sh", "-c", script], timeout=20)
+    with owner(mirror) as process:
+        pair = control.connect(mirror)
+        report = pair.refresh(label="hooked", hooks=hooks)
+        assert [(each.hook, each.ok) for each in report.split.hooks] == [
+            ("freeze", True),
+            ("thaw", True),
+        ]
+        assert report.split.consistency == "application"
+        with pytest.raises(errors.ArgumentError, match="callable"):
+            pair.split(hooks=Hooks(freeze=lambda: None))
+    assert log.read_text() == f"{process.pid} freeze hooked\n{process.pid} thaw hooked\n"
+
+
+def test_a_hook_may_ask_for_the_status_but_for_no_verb(tmp_path: Path) -> None:
+    import sys
+
+    from splitmirror import Hooks
+
+    _, mirror = split_pair(tmp_path)
+    asking = (
+        "import sys, splitmirror.cli\n"
+        "for verb in ('status', 'seal'):\n"
+        "    print(splitmirror.cli.main([verb, sys.argv[1], '--json']))\n"
+    )
+    words = ["sh", "-c", f'"{sys.executable}" -c "$1" "$2" > "$3"', "sh", asking]
+    hooks = Hooks(freeze=[*words, str(mirror), str(tmp_path / "said")], timeout=30)
+    with owner(mirror):
+        assert control.connect(mirror).refresh(hooks=hooks).split.hooks[0].ok
+    status, code, error, refused = (tmp_path / "said").read_text().splitlines()
+    assert (json.loads(status)["kind"], code) == ("status", "0")
+    assert (json.loads(error)["error"]["id"], refused) == ("hook", "1")
+
+
+def test_another_mirror_of_an_open_source_is_reached_too(tmp_path: Path) -> None:
+    mirror = scene(tmp_path / "scene")
+    other = mirror.with_name("other")
+    with owner(mirror) as process:
+        assert run_json("verify", other, code=4)["kind"] == "verify"
+        assert run_json("status", other)["owner_pid"] == process.pid
+        run_json("start-restore", other, "--yes", "--full", "--throttle", "1M")
+        assert run_json("status", other)["activity"] == "restoring"
+        assert run_json("pause", other)["running"] is False
+        run_json("start-restore", other, "--yes", "--resume")
+        run_json("wait", other, "--for", "restored", "--timeout", "60")
+        assert run_json("verify", other)["matches"] is True
+        # It was given back: the program, or another request, can have it.
+        run_json("hold", other)
+    assert run_json("status", other)["hold"] == ""
+    assert os.listdir(os.environ["SPLITMIRROR_RUNTIME_DIR"]) == []
