@@ -37,12 +37,17 @@ VARYING = {
 }
 
 
+def found_by_looking(item: Any) -> bool:
+    return isinstance(item, dict) and set(item.get("detail", ())) == {"conditions"}
+
+
 def comparable(value: Any, folder: Path) -> Any:
     """A document without what varies, and with paths as they are seen from the folder."""
     if isinstance(value, dict):
         return {key: comparable(item, folder) for key, item in value.items() if key not in VARYING}
     if isinstance(value, list):
-        return [comparable(item, folder) for item in value]
+        # Each opening notes what it finds, an owner what it meets.
+        return [comparable(item, folder) for item in value if not found_by_looking(item)]
     if isinstance(value, str):
         return re.sub(r"\d{4}-\d\d-\d\d [\d:+]+", "then", value.replace(f"{folder}/", ""))
     return value
@@ -152,7 +157,7 @@ def test_a_background_restore_is_begun_paused_resumed_and_healed(tmp_path: Path)
     arguments = ("start-restore", mirror, "--yes", "--full")
     with owner(mirror):
         assert run_json(*arguments[:2], code=8)["error"]["id"] == "unconfirmed"
-        job = run_json(*arguments, "--throttle", "1M")
+        job = run_json(*arguments, "--throttle", "64K")
         assert (job["kind"], job["running"]) == ("job", True)
         assert 0 <= job["bytes_done"] < job["bytes_total"] <= 16 * MIB
         assert "restore-pending" in job["conditions"]
@@ -270,7 +275,7 @@ def test_another_mirror_of_an_open_source_is_reached_too(tmp_path: Path) -> None
     with owner(mirror) as process:
         assert run_json("verify", other, code=4)["kind"] == "verify"
         assert run_json("status", other)["owner_pid"] == process.pid
-        run_json("start-restore", other, "--yes", "--full", "--throttle", "1M")
+        run_json("start-restore", other, "--yes", "--full", "--throttle", "64K")
         assert run_json("status", other)["activity"] == "restoring"
         assert run_json("pause", other)["running"] is False
         run_json("start-restore", other, "--yes", "--resume")
