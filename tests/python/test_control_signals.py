@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from commandline import run, run_json
 from helpers import MIB, digest
-from owners import LONG, answers, command, connection, ended, owner, progress_of, request
-from splitmirror import CancelToken, MirrorPair, control, errors
+from owners import (
+    LONG,
+    answers,
+    command,
+    connection,
+    ended,
+    owner,
+    progress_of,
+    request,
+    split_pair,
+)
+from scenes import child
+from splitmirror import CancelToken, Hooks, MirrorPair, control, errors
 from splitmirror.reports import Status
 
 # Restores at its own command, and says how that ended; the verb is its program's, not a request.
@@ -43,6 +58,19 @@ def sparse_pair(folder: Path) -> Path:
             file.write(block)
     MirrorPair.create(source, mirror, mode="exclusive").close()
     return mirror
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def waiting_hook(begun: Path, go_on: Path) -> list[str]:
+    """A command that tells that it has begun, and ends when it is told to."""
+    script = 'touch "$1"; while ! test -e "$2"; do sleep 0.05; done'
+    return ["sh", "-c", script, "sh", str(begun), str(go_on)]
 
 
 def until_idle(mirror: Path) -> Status:
@@ -116,23 +144,47 @@ def test_one_command_cancels_another(tmp_path: Path) -> None:
 
 
 def test_status_cancel_and_wait_do_not_wait_behind_a_verb(tmp_path: Path) -> None:
-    mirror = sparse_pair(tmp_path)
-    with owner(mirror), command("establish", mirror) as client:
-        progress_of(client)
-        with command("verify", mirror) as second:
-            pair = control.connect(mirror)
-            while set(pair.verbs) != {"establish", "verify"}:
-                assert second.poll() is None
-                time.sleep(0.01)
-            assert pair.status().activity == "synchronizing"
-            assert run_json("status", mirror)["state"] == "unsynchronized"
-            late = run_json("wait", mirror, "--for", "idle", "--timeout", "0.1", code=7)
-            assert late["error"]["id"] == "timeout"
-            assert run_json("wait", mirror, "--for", "unsynchronized")["kind"] == "status"
-            assert sorted(run_json("cancel", mirror)["verbs"]) == ["establish", "verify"]
-            assert ended(client)[0] == 6
-            assert ended(second)[0] in (3, 6)
-        until_idle(mirror)
+    _, mirror = split_pair(tmp_path)
+    begun, go_on = tmp_path / "begun", tmp_path / "go-on"
+    hooks = Hooks(freeze=waiting_hook(begun, go_on), timeout=60)
+    with owner(mirror), ThreadPoolExecutor() as others:
+        pair = control.connect(mirror)
+        # It has the turn until its hook ends.
+        refresh = others.submit(pair.refresh, hooks=hooks)
+        wait_until(begun.exists)
+        verify = others.submit(pair.verify)
+        wait_until(lambda: set(pair.verbs) == {"refresh", "verify"})
+        assert pair.status().activity == "synchronizing"
+        assert run_json("status", mirror)["state"] == "synchronized"
+        late = run_json("wait", mirror, "--for", "idle", "--timeout", "0.1", code=7)
+        assert late["error"]["id"] == "timeout"
+        assert run_json("wait", mirror, "--for", "synchronized")["kind"] == "status"
+        with pytest.raises(errors.StateError, match="no restore copies"):
+            control.connect(mirror).act("pause")
+        cancel = others.submit(pair.cancel)
+        go_on.touch()
+        assert sorted(cancel.result(60).verbs) == ["refresh", "verify"]
+        assert isinstance(verify.exception(60), errors.CancelledError)
+        # A point that is being taken is taken.
+        assert refresh.result(60).state == "split"
+        assert not pair.busy
+
+
+def test_what_is_asked_beside_a_verb_is_refused_after_it(tmp_path: Path) -> None:
+    _, mirror = split_pair(tmp_path)
+    begun, go_on = tmp_path / "begun", tmp_path / "go-on"
+    hooks = {"freeze": waiting_hook(begun, go_on), "timeout": 60}
+    with owner(mirror) as process, connection(process.pid) as connected:
+        first, second = request("refresh", mirror, hooks=hooks), request("describe", mirror)
+        connected.sendall(json.dumps(first).encode() + b"\n")
+        wait_until(begun.exists)
+        connected.sendall(json.dumps(second).encode() + b"\n")
+        time.sleep(0.1)
+        go_on.touch()
+        found = [answer for answer in answers(connected) if "progress" not in answer]
+        assert [set(answer) for answer in found] == [{"report"}, {"error"}]
+        assert found[0]["report"]["split"]["consistency"] == "application"
+        assert found[1]["error"]["id"] == "request"
 
 
 def test_a_token_and_an_exception_of_the_client_cancel(tmp_path: Path) -> None:
@@ -232,19 +284,21 @@ def test_a_restore_in_the_background_outlives_who_asked_for_it(tmp_path: Path) -
         subprocess.run([sys.executable, "-c", code, mirror], check=True, timeout=60)
         assert run_json("status", mirror)["activity"] == "restoring"
         # Who only waits for it does not stop it by leaving.
-        with command("wait", mirror, "--for", "restored") as waiting:
-            time.sleep(0.2)
+        program = (
+            "import sys\nfrom splitmirror import control\n"
+            "job = control.connect(sys.argv[1]).restore_job\n"
+            "try:\n    print('open', flush=True)\n    job.wait()\n"
+            "except KeyboardInterrupt: pass\n"
+        )
+        with child(program, mirror) as waiting:
             waiting.send_signal(signal.SIGINT)
-            assert ended(waiting)[0] == 130
+            assert waiting.wait(60) == 0
         assert run_json("status", mirror)["activity"] == "restoring"
         assert run_json("pause", mirror)["running"] is False
 
 
 def test_half_a_goodbye_is_no_death(tmp_path: Path) -> None:
     # As socat does when its stdin ends.
-    import json
-    import socket
-
     mirror = sparse_pair(tmp_path)
     with owner(mirror) as process, connection(process.pid) as connected:
         connected.sendall(json.dumps(request("establish", mirror)).encode() + b"\n")

@@ -27,7 +27,10 @@ class JobReport(PairReport):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelReport(PairReport):
-    """Result of cancel: the verbs that were told to stop, and have, by their Python names."""
+    """Result of cancel: the verbs that were told to stop, by their Python names; all have ended.
+
+    One that was nearly through may have ended well.
+    """
 
     kind: ClassVar[str] = "cancel"
     verbs: tuple[str, ...]
