@@ -57,8 +57,8 @@ def _begin() -> None:
         if _wake is None:
             _wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         _server = Server.begin(_wake, _retired)
-    # A thread cannot be had, for instance, while the interpreter ends.
-    except (OSError, RuntimeError, ImportError) as error:
+    # Whatever it is, such as that no thread can be had while the interpreter ends.
+    except Exception as error:
         _log.debug("other processes cannot reach this one: %s", error)
 
 

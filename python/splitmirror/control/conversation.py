@@ -15,7 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from splitmirror import _core
 from splitmirror.control import lines
@@ -57,7 +57,7 @@ class Conversation:
                 if not self._answer(request):
                     return
         except RequestError as error:
-            self._tell({"error": error_document(error)})
+            self._refuse(error)
         # Or no thread can be had.
         except (OSError, RuntimeError) as error:
             _log.debug("a connection broke: %s", error)
@@ -113,7 +113,7 @@ class Conversation:
             except RequestError:
                 raise
             except Exception as error:
-                self._tell({"error": error_document(error)})
+                self._refuse(error)
         return None
 
     def _next_line(self) -> bytes | None:
@@ -163,7 +163,7 @@ class Conversation:
         finally:
             self._work = None
         self._pass_on(work)
-        if not self._tell(work.answer(), before=work.unsent):
+        if not send_whole(self._socket, work.unsent + work.answer(), lines.ANSWER_SECONDS):
             return False
         if fault is not None:
             raise fault
@@ -205,8 +205,8 @@ class Conversation:
                 sent = self._socket.send(work.unsent, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
                 work.unsent = work.unsent[sent:]
 
-    def _tell(self, document: dict[str, Any], *, before: bytes = b"") -> bool:
-        return send_whole(self._socket, before + encoded(document), lines.ANSWER_SECONDS)
+    def _refuse(self, error: Exception) -> None:
+        send_whole(self._socket, encoded({"error": error_document(error)}), lines.ANSWER_SECONDS)
 
 
 class _Work:
@@ -221,7 +221,7 @@ class _Work:
         self._wake = wake
         self._cancel = _core.CancelToken()
         self._closing = False
-        self._result: dict[str, Any] | None = None
+        self._report = b""
         self._error: BaseException | None = None
         self.thread = threading.Thread(
             target=self._run, name=f"splitmirror-{request.verb}", daemon=True
@@ -242,7 +242,8 @@ class _Work:
         try:
             with pair_of(self.request) as pair:
                 self.pair = pair
-                self._result = carried_out(self.request, pair, self._progress, self._cancel)
+                found = carried_out(self.request, pair, self._progress, self._cancel)
+                self._report = encoded({"report": found})
         except BaseException as error:
             self._error = error
             # A traceback would keep the pair, and all that the verb had.
@@ -252,10 +253,10 @@ class _Work:
             self.ended.set()
             os.eventfd_write(self._wake, 1)
 
-    def answer(self) -> dict[str, Any]:
-        """Give the report or error, as it is told."""
+    def answer(self) -> bytes:
+        """Give the line of the report or error."""
         if self._error is None:
-            return {"report": self._result}
+            return self._report
         error = self._error
         closed = isinstance(error, ClosedPairError)
         if closed or (self._closing and isinstance(error, CancelledError)):
@@ -267,4 +268,4 @@ class _Work:
             )
         elif not isinstance(error, Exception):
             _log.warning("%s ended with %r", self.request.verb, error)
-        return {"error": error_document(error)}
+        return encoded({"error": error_document(error)})

@@ -160,8 +160,8 @@ class RemotePair(RemoteRestoring):
     def cancel(self) -> CancelReport:
         """Cancel every verb of the pair that is under way in its owner, whoever called it.
 
-        It returns when they have ended; one that was nearly through may have ended well. A restore in the background is no verb: see
-        RemoteJob.pause().
+        It returns when they have ended; one that was nearly through may have ended well. A
+        restore in the background is no verb: see RemoteJob.pause().
 
         Raises:
             StateError: none is under way, or none that can be cancelled.

@@ -50,6 +50,7 @@ class Server:
         # Held for what takes no time: adding, removing and listing.
         self._lock = threading.Lock()
         self._talks: dict[Conversation, threading.Thread] = {}
+        self._thread = threading.Thread(target=self._serve, name="splitmirror-control", daemon=True)
 
     @classmethod
     def begin(cls, wake: int, retire: Retire) -> Self:
@@ -62,7 +63,7 @@ class Server:
         server = cls(listener, path, wake, retire)
         try:
             listener.setblocking(False)
-            threading.Thread(target=server._serve, name="splitmirror-control", daemon=True).start()
+            server._thread.start()
         except BaseException:
             server._close()
             raise
@@ -82,6 +83,7 @@ class Server:
                     break
             else:
                 self._accept()
+        self._listener.close()
         self._end_talks()
 
     def _accept(self) -> None:
@@ -92,15 +94,19 @@ class Server:
             _log.debug("a connection could not be taken: %s", error)
             time.sleep(0.05)
             return
-        refusal = self._refusal(connected)
-        if refusal is None:
-            refusal = self._begin_talk(connected)
+        try:
+            refusal = self._refusal(connected) or self._begin_talk(connected)
+        except (OSError, RuntimeError) as error:
+            _log.debug("a connection could not be served: %s", error)
+            connected.close()
+            return
         if refusal is not None:
             with contextlib.suppress(OSError), connected:
-                connected.send(
-                    encoded({"error": error_document(refusal)}),
-                    socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL,
-                )
+                flags = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+                connected.send(encoded({"error": error_document(refusal)}), flags)
+                connected.shutdown(socket.SHUT_WR)
+                # What is left unread would reach the other side as a reset.
+                connected.recv(lines.REQUEST_BYTES_MAX, flags)
 
     def _refusal(self, connected: socket.socket) -> SplitMirrorError | None:
         """Say why somebody is not spoken to: other users, whatever the socket's file allows."""
@@ -131,10 +137,10 @@ class Server:
             self._talks[talk] = thread
         try:
             thread.start()
-        except RuntimeError as error:
+        except RuntimeError:
             self._ended(talk)
             talk.close()
-            _log.debug("no thread for a connection: %s", error)
+            raise
         return None
 
     def _ended(self, talk: Conversation) -> None:
@@ -168,7 +174,7 @@ class Server:
         # Its thread closes the socket: closed here, its number could be another's by then.
         os.eventfd_write(self._wake, 1)
         late = time.monotonic() + seconds
-        for thread in self._end_talks():
+        for thread in [self._thread, *self._end_talks()]:
             thread.join(max(0.0, late - time.monotonic()))
 
     def abandon(self) -> None:
