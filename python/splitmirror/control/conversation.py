@@ -13,16 +13,15 @@ import select
 import socket
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from splitmirror import _core
 from splitmirror.control import lines
-from splitmirror.control.lines import Lines, decoded, encoded, send_whole
-from splitmirror.control.requests import Request, carried_out, pair_of, read_request
+from splitmirror.control.lines import Lines, decoded, encoded, hang_up, send_whole
+from splitmirror.control.requests import Request, read_request
 from splitmirror.control.wire_errors import error_document
-from splitmirror.errors import CancelledError, ClosedPairError, OwnerGoneError, RequestError
+from splitmirror.control.work import Work
+from splitmirror.errors import RequestError
 
 if TYPE_CHECKING:
     from splitmirror.pair._handle import PairHandle
@@ -45,7 +44,7 @@ class Conversation:
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._closed = False
         self._ending = False
-        self._work: _Work | None = None
+        self._work: Work | None = None
 
     def run(self) -> None:
         """Serve; everything is closed afterwards."""
@@ -58,6 +57,7 @@ class Conversation:
                     return
         except RequestError as error:
             self._refuse(error)
+            hang_up(self._socket)
         # Or no thread can be had.
         except (OSError, RuntimeError) as error:
             _log.debug("a connection broke: %s", error)
@@ -153,7 +153,7 @@ class Conversation:
 
     def _answer(self, request: Request) -> bool:
         """Carry a request out, beside listening; False when the conversation is over."""
-        work = _Work(request, self._wake)
+        work = Work(request, self._wake)
         self._work = work
         if self._ending:
             work.stop(closing=True)
@@ -169,7 +169,7 @@ class Conversation:
             raise fault
         return True
 
-    def _attend(self, work: _Work) -> RequestError | None:
+    def _attend(self, work: Work) -> RequestError | None:
         """Until the verb has ended: pass progress on, notice a cancel, and who goes away."""
         events, fault = select.POLLIN, None
         while not work.ended.is_set():
@@ -193,7 +193,7 @@ class Conversation:
         work.thread.join()
         return fault
 
-    def _pass_on(self, work: _Work) -> None:
+    def _pass_on(self, work: Work) -> None:
         while work.steps:
             phase, done, total = work.steps.popleft()
             # Who does not listen misses some of it; the verb does not wait.
@@ -207,65 +207,3 @@ class Conversation:
 
     def _refuse(self, error: Exception) -> None:
         send_whole(self._socket, encoded({"error": error_document(error)}), lines.ANSWER_SECONDS)
-
-
-class _Work:
-    """A request that is carried out on a thread of its own."""
-
-    def __init__(self, request: Request, wake: int) -> None:
-        self.request = request
-        self.pair: PairHandle | None = None
-        self.ended = threading.Event()
-        self.steps: deque[tuple[str, int, int]] = deque(maxlen=64)
-        self.unsent = b""
-        self._wake = wake
-        self._cancel = _core.CancelToken()
-        self._closing = False
-        self._report = b""
-        self._error: BaseException | None = None
-        self.thread = threading.Thread(
-            target=self._run, name=f"splitmirror-{request.verb}", daemon=True
-        )
-
-    def start(self) -> None:
-        self.thread.start()
-
-    def stop(self, *, closing: bool = False) -> None:
-        self._closing = self._closing or closing
-        self._cancel.cancel()
-
-    def _progress(self, phase: str, done: int, total: int) -> None:
-        self.steps.append((phase, done, total))
-        os.eventfd_write(self._wake, 1)
-
-    def _run(self) -> None:
-        try:
-            with pair_of(self.request) as pair:
-                self.pair = pair
-                found = carried_out(self.request, pair, self._progress, self._cancel)
-                self._report = encoded({"report": found})
-        except BaseException as error:
-            self._error = error
-            # A traceback would keep the pair, and all that the verb had.
-            error.__traceback__ = None
-        finally:
-            self.pair = None
-            self.ended.set()
-            os.eventfd_write(self._wake, 1)
-
-    def answer(self) -> bytes:
-        """Give the line of the report or error."""
-        if self._error is None:
-            return self._report
-        error = self._error
-        closed = isinstance(error, ClosedPairError)
-        if closed or (self._closing and isinstance(error, CancelledError)):
-            error = OwnerGoneError(
-                f"process {os.getpid()} closed the pair before {self.request.verb} had ended; "
-                "status tells what it left, and it can be called again",
-                path=self.request.mirror,
-                pid=os.getpid(),
-            )
-        elif not isinstance(error, Exception):
-            _log.warning("%s ended with %r", self.request.verb, error)
-        return encoded({"error": error_document(error)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import select
 import socket
@@ -21,6 +22,7 @@ __all__ = [
     "Lines",
     "decoded",
     "encoded",
+    "hang_up",
     "send_whole",
     "wait_on",
 ]
@@ -150,3 +152,10 @@ def send_whole(connected: socket.socket, line: bytes, seconds: float) -> bool:
         if gone:
             return False
     return True
+
+
+def hang_up(connected: socket.socket) -> None:
+    """Say no more; what the other side has sent meanwhile would come back to it as a reset."""
+    with contextlib.suppress(OSError):
+        connected.shutdown(socket.SHUT_WR)
+        connected.recv(REQUEST_BYTES_MAX, socket.MSG_DONTWAIT)

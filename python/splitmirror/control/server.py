@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeAlias
 
 from splitmirror.control import lines, place
-from splitmirror.control.lines import encoded
+from splitmirror.control.lines import encoded, hang_up
 from splitmirror.control.wire_errors import error_document
 from splitmirror.errors import DeniedError, PairInUseError, SplitMirrorError
 
@@ -104,9 +104,7 @@ class Server:
             with contextlib.suppress(OSError), connected:
                 flags = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
                 connected.send(encoded({"error": error_document(refusal)}), flags)
-                connected.shutdown(socket.SHUT_WR)
-                # What is left unread would reach the other side as a reset.
-                connected.recv(lines.REQUEST_BYTES_MAX, flags)
+                hang_up(connected)
 
     def _refusal(self, connected: socket.socket) -> SplitMirrorError | None:
         """Say why somebody is not spoken to: other users, whatever the socket's file allows."""
