@@ -64,7 +64,7 @@ def written_arguments(types: Mapping[str, Type], given: Mapping[str, Any]) -> di
     return {
         name: types[name].write(value)
         for name, value in given.items()
-        if value is not None and value is not False and value != ()
+        if value is not None and value is not False
     }
 
 

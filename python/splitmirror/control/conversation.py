@@ -113,7 +113,8 @@ class Conversation:
             except RequestError:
                 raise
             except Exception as error:
-                self._refuse(error)
+                if not self._refuse(error):
+                    return None
         return None
 
     def _next_line(self) -> bytes | None:
@@ -205,5 +206,6 @@ class Conversation:
                 sent = self._socket.send(work.unsent, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
                 work.unsent = work.unsent[sent:]
 
-    def _refuse(self, error: Exception) -> None:
-        send_whole(self._socket, encoded({"error": error_document(error)}), lines.ANSWER_SECONDS)
+    def _refuse(self, error: Exception) -> bool:
+        line = encoded({"error": error_document(error)})
+        return send_whole(self._socket, line, lines.ANSWER_SECONDS)

@@ -10,6 +10,9 @@ from splitmirror.errors import SplitMirrorError
 
 __all__ = ["error_document", "error_from"]
 
+# What the class itself stands on.
+_OWN = {"args", "exit_code", "fields", "id", "message"} | set(vars(BaseException))
+
 
 def error_document(error: BaseException) -> dict[str, Any]:
     """Give an error as an answer tells it; one that is not of this package as a failure."""
@@ -38,12 +41,13 @@ def error_from(document: Mapping[str, Any]) -> SplitMirrorError:
     fields = {str(name): value for name, value in document.get("fields", {}).items()}
     cls = known.get(identity)
     if cls is None:
-        cls = type("UnknownError", (SplitMirrorError,), {"id": identity, "exit_code": 1})
+        code = document.get("exit_code")
+        code = code if type(code) is int and 0 < code < 128 else SplitMirrorError.exit_code
+        cls = type("UnknownError", (SplitMirrorError,), {"id": identity, "exit_code": code})
     error: SplitMirrorError = cls(message)
     error.fields.update(fields)
     for name, value in fields.items():
-        # Never one that the class itself stands on.
-        if name not in ("id", "exit_code", "message", "fields", "args") and name.isidentifier():
+        if name.isidentifier() and name not in _OWN and not callable(getattr(cls, name, None)):
             setattr(error, name, value)
     for note in document.get("notes", ()):
         error.add_note(str(note))
