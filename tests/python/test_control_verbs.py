@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commandline import run, run_json
+from commandline import at_terminal, run, run_json
 from helpers import MIB, digest, overwrite, write_pattern
 from owners import owner, split_pair
 from splitmirror import MirrorPair, control, errors
@@ -267,6 +267,57 @@ def test_a_hook_may_ask_for_the_status_but_for_no_verb(tmp_path: Path) -> None:
     status, code, error, refused = (tmp_path / "said").read_text().splitlines()
     assert (json.loads(status)["kind"], code) == ("status", "0")
     assert (json.loads(error)["error"]["id"], refused) == ("hook", "1")
+
+
+@pytest.mark.parametrize(("answer", "code"), [("n\n", 8), ("\x03", 130), ("y\n", 0)])
+def test_questions_are_asked_at_the_terminal_of_the_command(
+    tmp_path: Path, answer: str, code: int
+) -> None:
+    source, mirror = split_pair(tmp_path)
+    overwrite(source, 0, b"corrupted")
+    with owner(mirror):
+        for command in ("restore", "start-restore"):
+            found, shown = at_terminal(command, mirror, answer=answer)
+            assert found == code, shown
+            assert f"This overwrites the source {source} with the mirror's point" in shown
+            assert "(good)" in shown
+            if code == 0:
+                control.wait_for(mirror, "restored", timeout=60)
+            assert (digest(source) == digest(mirror)) is (code == 0)
+        found, shown = at_terminal("establish", mirror, answer="n\n")
+        assert (found, "its point in time" in shown) == (8, True)
+    assert MirrorPair.open(mirror).state == "split"
+
+
+def test_a_path_that_is_no_utf8_is_reached(tmp_path: Path) -> None:
+    write_pattern(tmp_path / "source", MIB, seed=1)
+    mirror = os.fsdecode(os.fsencode(tmp_path) + b"/mir\n\xff")
+    MirrorPair.create(tmp_path / "source", mirror).close()
+    with owner(Path(mirror)):
+        assert run_json("refresh", mirror)["state"] == "split"
+        assert str(control.connect(mirror).mirror_path) == mirror
+        to = os.fsdecode(os.fsencode(tmp_path) + b"/sc\xfe")
+        assert run_json("restore", mirror, "--to", to)["complete"] is True
+    assert digest(Path(to)) == digest(tmp_path / "source")
+
+
+def test_a_catalog_elsewhere_and_another_source(tmp_path: Path) -> None:
+    write_pattern(tmp_path / "source", MIB, seed=1)
+    mirror, catalog = tmp_path / "mirror", tmp_path / "catalog"
+    program = (
+        "import sys, splitmirror\n"
+        "pair = splitmirror.MirrorPair.open(sys.argv[1], catalog=sys.argv[2])\n"
+        "print('open', flush=True)\nsys.stdin.read()\npair.close()\n"
+    )
+    MirrorPair.create(tmp_path / "source", mirror, catalog=catalog).close()
+    with owner(mirror, catalog, program=program):
+        assert run_json("establish", mirror, code=1)["error"]["id"] == "catalog-missing"
+        given = ("--catalog", catalog)
+        assert run_json("establish", mirror, *given)["state"] == "synchronized"
+        assert run_json("wait", mirror, "--for", "idle", *given)["state"] == "synchronized"
+        assert run_json("split", mirror, *given, "--source", tmp_path / "source")["generation"] == 1
+        error = run_json("verify", mirror, *given, "--source", tmp_path / "x", code=5)["error"]
+        assert (error["id"], "close it there" in error["message"]) == ("pair-in-use", True)
 
 
 def test_another_mirror_of_an_open_source_is_reached_too(tmp_path: Path) -> None:
