@@ -336,3 +336,26 @@ def test_another_mirror_of_an_open_source_is_reached_too(tmp_path: Path) -> None
         run_json("hold", other)
     assert run_json("status", other)["hold"] == ""
     assert os.listdir(os.environ["SPLITMIRROR_RUNTIME_DIR"]) == []
+
+
+def test_a_restore_of_another_mirror_pauses_when_the_program_closes_its_pair(
+    tmp_path: Path,
+) -> None:
+    mirror = scene(tmp_path / "scene")
+    other = mirror.with_name("other")
+    program = (
+        "import sys, splitmirror\n"
+        "with splitmirror.MirrorPair.open(sys.argv[1]):\n"
+        "    print('open', flush=True)\n    sys.stdin.readline()\n"
+        "print('closed', flush=True)\nsys.stdin.read()\n"
+    )
+    with owner(mirror, program=program) as process:
+        run_json("start-restore", other, "--yes", "--full", "--throttle", "64K")
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == b"closed\n"
+        # The program lives on, and holds neither mirror any more.
+        control.wait_for(other, "idle", timeout=60)
+        assert process.poll() is None
+        assert "restore-pending" in run_json("status", other)["conditions"]
+        assert run_json("resume-restore", other, "--yes")["complete"] is True

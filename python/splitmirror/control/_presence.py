@@ -13,6 +13,8 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from splitmirror.errors import SplitMirrorError
+
 if TYPE_CHECKING:
     from splitmirror.control.server import Server
     from splitmirror.pair import MirrorPair
@@ -63,7 +65,8 @@ def _begin() -> None:
 
 
 def leaving(pair: PairHandle) -> None:
-    """Stop what others have asked of a pair: it is about to be closed."""
+    """Stop what others ask of a pair that is about to be closed, and let nobody ask more."""
+    _pairs.pop(id(pair), None)
     server = _server
     if server is not None:
         server.cancel_requests(pair)
@@ -86,6 +89,11 @@ def lend(pair: PairHandle) -> None:
     _lent.add(id(pair))
 
 
+def is_open(pair: PairHandle) -> bool:
+    """Whether a pair is open, and not about to be closed."""
+    return id(pair) in _pairs and not pair._core.closed
+
+
 def open_pairs() -> Iterator[MirrorPair]:
     """Give the pairs that are open now, those of the program first."""
     for key in sorted(list(_pairs), key=lambda key: key in _lent):
@@ -105,6 +113,23 @@ def _retired(server: Server, finish: Callable[[], None]) -> bool:
         if _server is server:
             _server = None
         return True
+
+
+def close_lent() -> None:
+    """Close the pairs that were opened for others, when the program has none any more.
+
+    A restore in one pauses, durably.
+    """
+    if _ended or any(id(pair) not in _lent for pair in open_pairs()):
+        return
+    for key in list(_lent):
+        reference = _pairs.get(key)
+        pair: Any = None if reference is None else reference()
+        if pair is not None:
+            try:
+                pair.close()
+            except SplitMirrorError as error:
+                _log.warning("a pair that was opened for others: %s", error)
 
 
 def end(seconds: float = 2.0) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import time
 
 from splitmirror._types import AnyPath
 from splitmirror.control._watching import PairDescription
 from splitmirror.control.client import LIGHT_SECONDS, Owner
 from splitmirror.control.remote import RemotePair
-from splitmirror.errors import NoOwnerError
+from splitmirror.errors import NoOwnerError, PairInUseError
 from splitmirror.units import printable
 
 __all__ = ["connect"]
+
+_BEGIN_SECONDS = 0.5
 
 
 def connect(mirror: AnyPath, *, catalog: AnyPath | None = None) -> RemotePair:
@@ -30,6 +33,18 @@ def connect(mirror: AnyPath, *, catalog: AnyPath | None = None) -> RemotePair:
         CatalogMissingError, CatalogCorruptError, CatalogVersionError, CatalogUntrustedError:
             there is no catalog, or it cannot be used.
     """
+    late = time.monotonic() + _BEGIN_SECONDS
+    while True:
+        try:
+            return _connected(mirror, catalog)
+        except PairInUseError:
+            # It has just opened it and is not listening yet, or does not any more and closes it.
+            if time.monotonic() >= late:
+                raise
+        time.sleep(0.05)
+
+
+def _connected(mirror: AnyPath, catalog: AnyPath | None) -> RemotePair:
     from splitmirror.lookup import status
 
     found = status(mirror, catalog=catalog)

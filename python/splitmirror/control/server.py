@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeAlias
 
-from splitmirror.control import lines, place
+from splitmirror.control import _presence, lines, place
 from splitmirror.control.lines import encoded, hang_up
 from splitmirror.control.wire_errors import error_document
 from splitmirror.errors import DeniedError, PairInUseError, SplitMirrorError
@@ -79,7 +79,9 @@ class Server:
             if self._wake in found:
                 with contextlib.suppress(BlockingIOError):
                     os.eventfd_read(self._wake)
-                if self._closed or self._retire(self, self._close):
+                # Closed while it can still be asked for: nobody finds it held and silent.
+                _presence.close_lent()
+                if self._retire(self, self._close):
                     break
             else:
                 self._accept()

@@ -9,6 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from splitmirror import _core
+from splitmirror.control import _presence
 from splitmirror.control.lines import encoded
 from splitmirror.control.requests import Request, carried_out, pair_of
 from splitmirror.control.wire_errors import error_document
@@ -69,6 +70,9 @@ class Work:
         try:
             with pair_of(self.request) as pair:
                 self.pair = pair
+                # From here on a close cancels this; it may have come just before.
+                if not _presence.is_open(pair):
+                    raise ClosedPairError("the pair is being closed")
                 found = carried_out(self.request, pair, self._progress, self._cancel)
                 self._report = encoded({"report": found})
         except BaseException as error:

@@ -87,17 +87,23 @@ class Starting(Places):
                         accept=accepted(accept),
                         rate=rate,
                     )
+                # Others may ask for it from here on, while its start hook runs.
+                job = self._last_job = RestoreJob(core)
         finally:
             drain()
-        job = RestoreJob(core, run.results)
-        self._last_job = job
+        job._hooks = run.results
         return job
 
     @property
     def restore_job(self) -> RestoreJob | None:
         """The restore that copies in the background, if one does."""
-        job = self._last_job
-        return job if job is not None and job.running else None
+        core = self._core.restore_job()
+        if core is None:
+            return None
+        if self._last_job is None or not self._last_job.running:
+            # Whoever began it was interrupted before it had a name.
+            self._last_job = RestoreJob(core)
+        return self._last_job
 
     @staticmethod
     def _stop(run: HookRun) -> None:
