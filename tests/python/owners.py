@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from commandline import COMMAND, Argument
-from helpers import MIB, write_pattern
+from helpers import MIB, overwrite, write_pattern
 from scenes import child
 from splitmirror import MirrorPair
 
@@ -27,6 +27,11 @@ sys.stdin.read()
 for pair in pairs:
     pair.close()
 """
+# Cannot be reached.
+WITHOUT = (
+    "import os, sys, splitmirror\nos.environ['SPLITMIRROR_CONTROL'] = '0'\n"
+    "pair = splitmirror.MirrorPair.open(sys.argv[1])\nprint('open', flush=True)\nsys.stdin.read()\n"
+)
 Files = tuple[Path, Path]
 # So long that nothing ends it before it is told to.
 LONG = 256 * MIB
@@ -49,8 +54,23 @@ def split_pair(
     return source, mirror
 
 
+def two_mirrors(folder: Path) -> Path:
+    """A pair that is split and sealed, with a changed source, and another mirror of it."""
+    folder.mkdir()
+    source, mirror = split_pair(folder)
+    with MirrorPair.create(source, folder / "other", mode="exclusive") as pair:
+        pair.establish()
+        pair.split()
+    overwrite(source, 0, b"corrupted")
+    return mirror
+
+
 def runtime_folder() -> Path:
     return Path(os.environ["SPLITMIRROR_RUNTIME_DIR"])
+
+
+def socket_of(pid: int) -> Path:
+    return runtime_folder() / f"{pid}.sock"
 
 
 @contextlib.contextmanager

@@ -5,21 +5,28 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import socket
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import splitmirror
 from commandline import run_json
 from evidence import unchanged
-from owners import answers, connection, owner, python, request, runtime_folder, split_pair, told
-from splitmirror import MirrorPair, control, errors
+from owners import (
+    WITHOUT,
+    connection,
+    owner,
+    python,
+    request,
+    runtime_folder,
+    socket_of,
+    split_pair,
+    told,
+)
+from splitmirror import control, errors
 from splitmirror.control.place import reached
 
 NOBODY = 65534
@@ -32,53 +39,66 @@ def mirror(tmp_path: Path) -> Path:
     return split_pair(folder)[1]
 
 
-def socket_of(pid: int) -> Path:
-    return runtime_folder() / f"{pid}.sock"
+# In a process of its own: in this one, other tests may have pairs open.
+ALONE = """
+import os, stat, sys, time, splitmirror
+mirror = sys.argv[1]
+path = os.environ["SPLITMIRROR_RUNTIME_DIR"] + f"/{os.getpid()}.sock"
 
-
-def wait_until_gone(path: Path) -> None:
-    deadline = time.monotonic() + 60
+def gone():
+    late = time.monotonic() + 60
     while os.path.lexists(path):
-        assert time.monotonic() < deadline
+        assert time.monotonic() < late
         time.sleep(0.01)
+
+def reached():
+    return splitmirror.control.connect(mirror).owner_pid == os.getpid()
+
+"""
 
 
 # --- The folder and the socket ----------------------------------------------------------------
 
 
 def test_the_socket_is_its_users_alone_and_goes_with_the_last_pair(mirror: Path) -> None:
-    path = socket_of(os.getpid())
-    with MirrorPair.open(mirror) as pair:
-        found = path.lstat()
-        assert stat.S_ISSOCK(found.st_mode)
-        assert stat.S_IMODE(found.st_mode) == 0o600
-        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-        assert pair.state == "split"
-    wait_until_gone(path)
-    with MirrorPair.open(mirror):
-        assert path.exists()
-    wait_until_gone(path)
+    program = ALONE + (
+        "with splitmirror.MirrorPair.open(mirror):\n"
+        "    found = os.lstat(path)\n"
+        "    assert stat.S_ISSOCK(found.st_mode)\n"
+        "    assert stat.S_IMODE(found.st_mode) == 0o600\n"
+        "    assert stat.S_IMODE(os.stat(os.path.dirname(path)).st_mode) == 0o700\n"
+        "    assert reached()\n"
+        "gone()\n"
+        "with splitmirror.MirrorPair.open(mirror):\n"
+        "    assert reached()\n"
+        "gone()\n"
+    )
+    assert python(program, mirror) == ""
 
 
-def test_a_pair_that_is_forgotten_ends_it_too(mirror: Path) -> None:
-    pair = MirrorPair.open(mirror)
-    assert socket_of(os.getpid()).exists()
-    del pair
-    wait_until_gone(socket_of(os.getpid()))
-    MirrorPair.open(mirror).detach()
-    wait_until_gone(socket_of(os.getpid()))
+def test_a_pair_that_is_forgotten_or_detached_ends_it_too(mirror: Path) -> None:
+    program = ALONE + (
+        "pair = splitmirror.MirrorPair.open(mirror)\n"
+        "assert reached()\n"
+        "del pair\n"
+        "gone()\n"
+        "splitmirror.MirrorPair.open(mirror).detach()\n"
+        "gone()\n"
+    )
+    assert python(program, mirror) == ""
 
 
 def test_the_folder_is_made_and_only_the_last_of_its_path(
     mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SPLITMIRROR_RUNTIME_DIR", str(tmp_path / "new"))
-    with MirrorPair.open(mirror):
+    with owner(mirror):
         assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
+        assert run_json("scrub", mirror)["intact"] is True
     monkeypatch.setenv("SPLITMIRROR_RUNTIME_DIR", str(tmp_path / "none" / "new"))
-    with MirrorPair.open(mirror) as pair:
-        assert pair.state == "split"
-    assert not (tmp_path / "none").exists()
+    with owner(mirror):
+        assert not (tmp_path / "none").exists()
+        assert run_json("scrub", mirror, code=5)["error"]["id"] == "pair-in-use"
 
 
 def test_where_the_folder_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,15 +135,14 @@ def test_a_folder_that_is_not_ours_alone_is_not_used(
         else:
             pytest.skip("only root can give a folder away")
     monkeypatch.setenv("SPLITMIRROR_RUNTIME_DIR", str(place))
-    with unchanged(place.parent / "target"), MirrorPair.open(mirror) as pair:
-        assert pair.state == "split"
+    with unchanged(target), owner(mirror) as process:
         if place.is_dir():
             assert os.listdir(place) == []
         # It is what it was without a socket.
         error = run_json("seal", mirror, code=5)["error"]
-        assert (error["id"], error["fields"]["pid"]) == ("pair-in-use", os.getpid())
+        assert (error["id"], error["fields"]["pid"]) == ("pair-in-use", process.pid)
         assert "no control socket" in error["message"]
-        assert run_json("status", mirror)["owner_pid"] == os.getpid()
+        assert run_json("status", mirror)["owner_pid"] == process.pid
 
 
 def test_a_client_does_not_follow_a_link_either(mirror: Path, tmp_path: Path) -> None:
@@ -142,43 +161,47 @@ def test_a_client_does_not_follow_a_link_either(mirror: Path, tmp_path: Path) ->
         assert "PairInUseError" in done.stderr
 
 
+def dead_socket(mirror: Path) -> Path:
+    """What a process that was killed has left."""
+    with owner(mirror) as process:
+        process.kill()
+        process.wait()
+    assert socket_of(process.pid).exists()
+    return socket_of(process.pid)
+
+
 def test_a_stale_socket_is_replaced_and_swept(mirror: Path) -> None:
-    with owner(mirror) as process:
-        dead = socket_of(process.pid)
-        process.kill()
-        process.wait()
-    assert dead.exists()
-    # A program with the same number, and one with another.
-    stale = socket_of(os.getpid())
-    os.rename(dead, stale)
-    with MirrorPair.open(mirror), connection(os.getpid()) as connected:
-        assert "report" in told(connected, request("describe", mirror))[0]
-    wait_until_gone(stale)
-    with owner(mirror) as process:
-        dead = socket_of(process.pid)
-        process.kill()
-        process.wait()
-    foreign = runtime_folder() / "notes.sock"
+    # A program with the same number.
+    program = ALONE + (
+        "os.rename(sys.argv[2], path)\n"
+        "with splitmirror.MirrorPair.open(mirror):\n"
+        "    assert reached()\n"
+        "gone()\n"
+    )
+    assert python(program, mirror, dead_socket(mirror)) == ""
+    dead, foreign = dead_socket(mirror), runtime_folder() / "notes.sock"
     foreign.write_bytes(b"")
-    with MirrorPair.open(mirror):
+    with owner(mirror):
         assert not dead.exists()
         assert foreign.exists()
     foreign.unlink()
 
 
-def test_a_socket_of_somebody_alive_is_left_alone(
-    mirror: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_socket_of_somebody_alive_is_left_alone(mirror: Path) -> None:
     # As in two containers that share the folder and count their processes anew.
-    with socket.socket(socket.AF_UNIX) as other:
-        monkeypatch.chdir(runtime_folder())
-        other.bind(f"{os.getpid()}.sock")
-        other.listen()
-        before = socket_of(os.getpid()).lstat().st_ino
-        with MirrorPair.open(mirror) as pair:
-            assert pair.state == "split"
-        assert socket_of(os.getpid()).lstat().st_ino == before
-    socket_of(os.getpid()).unlink()
+    program = ALONE + (
+        "import socket\n"
+        "os.chdir(os.path.dirname(path))\n"
+        "with socket.socket(socket.AF_UNIX) as other:\n"
+        "    other.bind(os.path.basename(path))\n"
+        "    other.listen()\n"
+        "    before = os.lstat(path).st_ino\n"
+        "    with splitmirror.MirrorPair.open(mirror) as pair:\n"
+        "        assert pair.state == 'split'\n"
+        "    assert os.lstat(path).st_ino == before\n"
+        "os.unlink(path)\n"
+    )
+    assert python(program, mirror) == ""
 
 
 def test_who_listens_in_anothers_name_is_not_believed(mirror: Path) -> None:
@@ -301,163 +324,3 @@ def test_root_may_ask_the_process_of_another_user(
 
 
 # --- Forks and exits --------------------------------------------------------------------------
-
-WITHOUT = (
-    "import os, sys, splitmirror\nos.environ['SPLITMIRROR_CONTROL'] = '0'\n"
-    "pair = splitmirror.MirrorPair.open(sys.argv[1])\nprint('open', flush=True)\nsys.stdin.read()\n"
-)
-
-
-def test_it_can_be_turned_off(mirror: Path) -> None:
-    with owner(mirror, program=WITHOUT) as process:
-        assert not socket_of(process.pid).exists()
-        error = run_json("seal", mirror, code=5)["error"]
-        assert (error["id"], error["fields"]["pid"]) == ("pair-in-use", process.pid)
-        assert "SPLITMIRROR_CONTROL" in error["message"]
-        assert run_json("status", mirror)["owner_pid"] == process.pid
-        late = run_json("wait", mirror, "--for", "idle", code=5)
-        assert late["error"]["id"] == "pair-in-use"
-        assert run_json("wait", mirror, "--for", "split")["owner_pid"] == process.pid
-
-
-def test_without_an_owner_the_commands_for_one_say_what_to_do(mirror: Path) -> None:
-    for command in ("start-restore", "pause", "cancel", "flush"):
-        error = run_json(command, mirror, code=3)["error"]
-        assert error["id"] == "no-owner"
-    message = run_json("start-restore", mirror, code=3)["error"]["message"]
-    assert "'splitmirror mount'" in message
-    assert "'splitmirror restore'" in message
-    with pytest.raises(errors.NoOwnerError):
-        control.connect(mirror)
-    for goal in ("split", "idle", "restored"):
-        assert run_json("wait", mirror, "--for", goal)["state"] == "split"
-    late = run_json("wait", mirror, "--for", "synchronized", "--timeout", "0.1", code=7)["error"]
-    assert (late["id"], late["exit_code"], late["fields"]["timeout"]) == ("timeout", 7, 0.1)
-    assert "it is split" in late["message"]
-    with pytest.raises(errors.ArgumentError):
-        control.wait_for(mirror, "somewhere")  # type: ignore[arg-type]
-    with pytest.raises(errors.ArgumentError):
-        control.wait_for(mirror, "split", timeout=float("nan"))
-
-
-def test_a_forked_child_is_neither_reached_nor_in_the_way(mirror: Path) -> None:
-    program = (
-        "import os, sys, warnings, splitmirror\n"
-        "warnings.simplefilter('ignore', DeprecationWarning)  # There are threads, whoever forks.\n"
-        "pair = splitmirror.MirrorPair.open(sys.argv[1])\n"
-        "splitmirror.control.connect(sys.argv[1]).status()\n"
-        "ready, go_on = os.pipe()\n"
-        "child = os.fork()\n"
-        "if child == 0:\n"
-        "    os.close(go_on)\n"
-        "    os.read(ready, 1)\n"
-        "    assert not os.path.exists(sys.argv[2] + f'/{os.getpid()}.sock')\n"
-        "    sys.exit(0)\n"
-        "os.close(ready)\n"
-        "path = sys.argv[2] + f'/{os.getpid()}.sock'\n"
-        "assert os.path.exists(path)\n"
-        "assert splitmirror.control.connect(sys.argv[1]).state == 'split'\n"
-        "os.close(go_on)\n"
-        "assert os.waitpid(child, 0)[1] == 0\n"
-        "assert os.path.exists(path)\n"
-        "assert splitmirror.control.connect(sys.argv[1]).state == 'split'\n"
-        "pair.close()\n"
-    )
-    assert python(program, mirror, runtime_folder()) == ""
-
-
-def test_a_child_that_lives_on_keeps_no_connection_open(mirror: Path) -> None:
-    program = (
-        "import os, sys, warnings, splitmirror\n"
-        "warnings.simplefilter('ignore', DeprecationWarning)\n"
-        "pair = splitmirror.MirrorPair.open(sys.argv[1])\n"
-        "print('open', flush=True)\n"
-        "sys.stdin.readline()\n"
-        "child = os.fork()\n"
-        "if child == 0:\n"
-        "    sys.stdin.read()\n"
-        "    os._exit(0)\n"
-        "os._exit(0)\n"
-    )
-    with owner(mirror, program=program) as process, connection(process.pid) as connected:
-        assert "report" in told(connected, request("describe", mirror))[0]
-        process.stdin.write(b"\n")
-        process.stdin.flush()
-        # Its parent has gone; it has a copy of all that it had.
-        assert list(answers(connected)) == []
-
-
-def test_a_child_can_have_pairs_of_its_own(mirror: Path, tmp_path: Path) -> None:
-    other = tmp_path / "other"
-    other.mkdir()
-    _, second = split_pair(other)
-    program = (
-        "import os, sys, warnings, splitmirror\n"
-        "warnings.simplefilter('ignore', DeprecationWarning)\n"
-        "pair = splitmirror.MirrorPair.open(sys.argv[1])\n"
-        "child = os.fork()\n"
-        "if child == 0:\n"
-        "    with splitmirror.MirrorPair.open(sys.argv[2]):\n"
-        "        print(splitmirror.control.connect(sys.argv[2]).owner_pid == os.getpid())\n"
-        "    sys.exit(0)\n"
-        "assert os.waitpid(child, 0)[1] == 0\n"
-        "print(splitmirror.control.connect(sys.argv[1]).owner_pid == os.getpid())\n"
-    )
-    assert python(program, mirror, second) == "True\nTrue\n"
-
-
-def test_an_exit_with_open_pairs_leaves_no_socket_and_no_word(mirror: Path) -> None:
-    program = (
-        "import os, sys, threading, splitmirror\n"
-        "pair = splitmirror.MirrorPair.open(sys.argv[1])\n"
-        "sys.kept = [pair]\n"
-        "talk = splitmirror.control.connect(sys.argv[1])\n"
-        "talk.status()\n"
-        "print(os.getpid())\n"
-    )
-    pid = int(python(program, mirror))
-    assert not socket_of(pid).exists()
-    with MirrorPair.open(mirror) as pair:
-        assert pair.plan_restore().report.reason == "bitmap"
-
-
-def test_a_killed_owner_leaves_a_socket_that_nobody_asks(mirror: Path) -> None:
-    with owner(mirror) as process:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    assert socket_of(process.pid).exists()
-    assert run_json("scrub", mirror)["intact"] is True
-    assert run_json("pause", mirror, code=3)["error"]["id"] == "no-owner"
-
-
-# --- Actions of a process ---------------------------------------------------------------------
-
-
-def test_a_process_offers_actions_of_its_own(mirror: Path) -> None:
-    seen = []
-
-    def unmount(pair: MirrorPair, *, lazy: bool = False) -> dict[str, object]:
-        seen.append((pair.pair_id, lazy))
-        return {"kind": "unmounted", "lazy": lazy}
-
-    with MirrorPair.open(mirror) as pair:
-        remote = control.connect(mirror)
-        with pytest.raises(errors.ArgumentError, match="no verb 'unmount'"):
-            remote.act("unmount")
-        control.offer("unmount", unmount)
-        try:
-            assert remote.act("unmount", lazy=True) == {"kind": "unmounted", "lazy": True}
-            with pytest.raises(errors.ArgumentError):
-                remote.act("unmount", where="/")
-            control.offer("unmount", lambda pair: pair.status())
-            assert splitmirror.Status.from_dict(remote.act("unmount")) is not None
-            control.offer("unmount", lambda pair: 1 / 0)
-            with pytest.raises(errors.SplitMirrorError, match="ZeroDivisionError"):
-                remote.act("unmount")
-        finally:
-            control.withdraw("unmount")
-        assert seen == [(pair.pair_id, True)]
-        with pytest.raises(ValueError, match="is a verb"):
-            control.offer("split", unmount)
-        with pytest.raises(errors.ArgumentError):
-            remote.act("unmount")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from commandline import at_terminal, run, run_json
 from helpers import MIB, digest, overwrite, write_pattern
-from owners import owner, split_pair
+from owners import owner, split_pair, two_mirrors
 from splitmirror import MirrorPair, control, errors
 from splitmirror.control.verbs import VERBS
 
@@ -53,17 +53,6 @@ def comparable(value: Any, folder: Path) -> Any:
     return value
 
 
-def scene(folder: Path) -> Path:
-    """A pair that is split and sealed, with a changed source, and another mirror of it."""
-    folder.mkdir()
-    source, mirror = split_pair(folder)
-    with MirrorPair.create(source, folder / "other", mode="exclusive") as pair:
-        pair.establish()
-        pair.split()
-    overwrite(source, 0, b"corrupted")
-    return mirror
-
-
 # A life of a pair; each command with the exit code that it has.
 LIFE: list[tuple[int, list[str]]] = [
     (4, ["verify", "mirror", "--from-medium"]),
@@ -98,7 +87,7 @@ def test_a_life_through_the_owner_is_the_life_without_one(
     told: list[list[Any]] = []
     for name in ("alone", "owned"):
         folder = tmp_path / name
-        mirror = scene(folder)
+        mirror = two_mirrors(folder)
         monkeypatch.chdir(folder)
         if name == "alone":
             told.append([run_json(*command, code=code) for code, command in LIFE])
@@ -148,62 +137,6 @@ def test_status_is_the_owners_while_there_is_one(tmp_path: Path) -> None:
         assert found["owner_pid"] == process.pid
         assert found["tracking"] == {"believed": True, "reason": "bitmap"}
     assert run_json("status", mirror)["owner_pid"] is None
-
-
-def test_a_background_restore_is_begun_paused_resumed_and_healed(tmp_path: Path) -> None:
-    source, mirror = split_pair(tmp_path, length=16 * MIB)
-    good = digest(mirror)
-    write_pattern(source, 16 * MIB, seed=22)
-    arguments = ("start-restore", mirror, "--yes", "--full")
-    with owner(mirror):
-        assert run_json(*arguments[:2], code=8)["error"]["id"] == "unconfirmed"
-        job = run_json(*arguments, "--throttle", "64K")
-        assert (job["kind"], job["running"]) == ("job", True)
-        assert 0 <= job["bytes_done"] < job["bytes_total"] <= 16 * MIB
-        assert "restore-pending" in job["conditions"]
-        found = run_json("status", mirror)
-        assert (found["activity"], found["pending_blocks"] > 0) == ("restoring", True)
-        assert run_json(*arguments, code=3)["error"]["id"] == "state"
-        paused = run_json("pause", mirror)
-        assert (paused["job"], paused["running"]) == (job["job"], False)
-        assert run_json("pause", mirror, code=3)["error"]["fields"]["verb"] == "pause"
-        assert "restore-pending" in run_json("status", mirror)["conditions"]
-        again = run_json("start-restore", mirror, "--yes", "--resume")
-        assert again["job"] == job["job"] + 1
-        assert run_json("wait", mirror, "--for", "restored", "--timeout", "60")["state"] == "split"
-        run_json("wait", mirror, "--for", "idle", "--timeout", "60")
-        assert run_json("flush", mirror)["kind"] == "status"
-    assert digest(source) == digest(mirror) == good
-
-
-def test_a_remote_job_is_waited_for_throttled_and_its_receipt_healed(tmp_path: Path) -> None:
-    source, mirror = split_pair(tmp_path, length=16 * MIB)
-    write_pattern(source, 16 * MIB, seed=23)
-    with owner(mirror):
-        pair = control.connect(mirror)
-        job = pair.start_restore(full=True, throttle=1 << 16)
-        early = job.receipt
-        assert early is None
-        with pytest.raises(errors.WaitTimeoutError) as late:
-            job.wait(0.05)
-        assert late.value.exit_code == 7
-        assert 0 < job.progress.total <= 16 * MIB
-        other = pair.restore_job
-        assert other is not None
-        other.throttle(None)
-        receipt = job.wait()
-        assert (receipt.complete, receipt.mirror_unchanged) == (True, True)
-        assert job.receipt == receipt
-        assert not job.running
-        assert pair.restore_job is None
-        with pytest.raises(errors.StateError):
-            job.pause()
-        healed = pair.heal(receipt, while_in_use=True)
-        assert healed.restore_id is not None
-        (tmp_path / "receipt").write_text(healed.to_json())
-        again = run_json("heal", mirror, tmp_path / "receipt", "--yes", "--while-in-use")
-        assert again["kind"] == "receipt"
-    assert digest(source) == digest(mirror)
 
 
 def test_an_index_and_members_go_through_the_owner(tmp_path: Path) -> None:
@@ -318,44 +251,3 @@ def test_a_catalog_elsewhere_and_another_source(tmp_path: Path) -> None:
         assert run_json("split", mirror, *given, "--source", tmp_path / "source")["generation"] == 1
         error = run_json("verify", mirror, *given, "--source", tmp_path / "x", code=5)["error"]
         assert (error["id"], "close it there" in error["message"]) == ("pair-in-use", True)
-
-
-def test_another_mirror_of_an_open_source_is_reached_too(tmp_path: Path) -> None:
-    mirror = scene(tmp_path / "scene")
-    other = mirror.with_name("other")
-    with owner(mirror) as process:
-        assert run_json("verify", other, code=4)["kind"] == "verify"
-        assert run_json("status", other)["owner_pid"] == process.pid
-        run_json("start-restore", other, "--yes", "--full", "--throttle", "64K")
-        assert run_json("status", other)["activity"] == "restoring"
-        assert run_json("pause", other)["running"] is False
-        run_json("start-restore", other, "--yes", "--resume")
-        run_json("wait", other, "--for", "restored", "--timeout", "60")
-        assert run_json("verify", other)["matches"] is True
-        # It was given back: the program, or another request, can have it.
-        run_json("hold", other)
-    assert run_json("status", other)["hold"] == ""
-    assert os.listdir(os.environ["SPLITMIRROR_RUNTIME_DIR"]) == []
-
-
-def test_a_restore_of_another_mirror_pauses_when_the_program_closes_its_pair(
-    tmp_path: Path,
-) -> None:
-    mirror = scene(tmp_path / "scene")
-    other = mirror.with_name("other")
-    program = (
-        "import sys, splitmirror\n"
-        "with splitmirror.MirrorPair.open(sys.argv[1]):\n"
-        "    print('open', flush=True)\n    sys.stdin.readline()\n"
-        "print('closed', flush=True)\nsys.stdin.read()\n"
-    )
-    with owner(mirror, program=program) as process:
-        run_json("start-restore", other, "--yes", "--full", "--throttle", "64K")
-        process.stdin.write(b"\n")
-        process.stdin.flush()
-        assert process.stdout.readline() == b"closed\n"
-        # The program lives on, and holds neither mirror any more.
-        control.wait_for(other, "idle", timeout=60)
-        assert process.poll() is None
-        assert "restore-pending" in run_json("status", other)["conditions"]
-        assert run_json("resume-restore", other, "--yes")["complete"] is True
