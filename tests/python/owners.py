@@ -65,6 +65,17 @@ def two_mirrors(folder: Path) -> Path:
     return mirror
 
 
+def long_pair(folder: Path) -> Path:
+    """A pair, not copied yet, of which a full copy takes long; gives the mirror."""
+    source, mirror = folder / "source", folder / "mirror"
+    block = os.urandom(MIB)
+    with source.open("wb") as file:
+        for _ in range(LONG // MIB):
+            file.write(block)
+    MirrorPair.create(source, mirror, mode="exclusive").close()
+    return mirror
+
+
 def runtime_folder() -> Path:
     return Path(os.environ["SPLITMIRROR_RUNTIME_DIR"])
 

@@ -87,7 +87,8 @@ class MirrorPair(Guarding, Access):
             catalog: the catalog's folder, when it was put elsewhere.
 
         Raises:
-            PairInUseError: another process has it open; ``pid`` says which.
+            PairInUseError: another process has it open; ``pid`` says which, and
+                splitmirror.control.connect() has its verbs carried out there.
             CatalogMissingError, CatalogCorruptError, CatalogVersionError, CatalogUntrustedError:
                 there is no catalog, or it cannot be used.
             MovedPairError: mirror and catalog are a copy or were moved; see adopt().
