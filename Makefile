@@ -64,7 +64,7 @@ demo: debian-demo $(VENV)/.wheel ## Build a release wheel, install it in .venv, 
 	@$(BIN)/splitmirror demo --live $(DEMO)
 
 .PHONY: test
-test: debian-test $(VENV)/.develop rust-test python-test ## Everything the tests need, then every test
+test: debian-test $(VENV)/.develop fsx rust-test python-test ## Everything the tests need, then every test
 	$(call say,all tests passed)
 
 # --- Set-up ---------------------------------------------------------------------------------
@@ -149,6 +149,17 @@ python-test: python-lint ## The tests of the Python package
 	$(call say,Python tests)
 	$(BIN)/pytest --numprocesses=auto --dist=worksteal $(PYTEST)
 
+# A test program of file systems, from crates.io; without it the tests that want it are skipped.
+FSX_VERSION := 0.3.2
+FSX := $(CARGO_TARGET_DIR)/tools/bin/fsx
+export SPLITMIRROR_FSX := $(abspath $(FSX))
+
+.PHONY: fsx
+fsx: ## Build fsx, the file system exerciser
+	@test -x $(FSX) || { printf '\n== fsx\n'; \
+		env -u PYO3_PYTHON $(CARGO) install --quiet --debug --locked --version $(FSX_VERSION) --root $(CARGO_TARGET_DIR)/tools fsx \
+		|| echo 'fsx could not be built; its tests are skipped' >&2; }
+
 .PHONY: fmt
 fmt: $(VENV)/.test-tools ## Format Rust and Python
 	$(CARGO) fmt
@@ -159,8 +170,10 @@ fmt: $(VENV)/.test-tools ## Format Rust and Python
 
 .PHONY: bench
 bench: debian-test $(VENV)/.wheel ## Compare with cp, rsync, cmp and others (BENCH="--size 64M --json FILE")
+	$(CARGO) build --quiet --release $(LOCKED) --features export --example passthrough
 	$(call say,bench)
-	$(BIN)/python benches/bench.py --folder $(CARGO_TARGET_DIR) $(BENCH)
+	SPLITMIRROR_PASSTHROUGH=$(abspath $(CARGO_TARGET_DIR))/release/examples/passthrough \
+		$(BIN)/python benches/bench.py --folder $(CARGO_TARGET_DIR) $(BENCH)
 
 .PHONY: crash
 crash: ## Crash tests with SPLITMIRROR_CRASH_SAMPLES (20000) a point, SPLITMIRROR_CRASH_SEED

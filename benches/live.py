@@ -26,6 +26,7 @@ LIVE = {
     "footprint": "Memory, and opening a pair of a large sparse source",
     "arrays": "A loop that stores into a tenth of an array's pages",
     "guarding": "A guard round a cell that changes one page in a hundred and fails",
+    "serving": "A mounted volume under fio (psync, direct)",
 }
 
 
@@ -35,7 +36,7 @@ def run_live(
     """Run one live row in a folder that is gone when it ends."""
     with tempfile.TemporaryDirectory(prefix="live-", dir=folder) as place:
         arguments: dict[str, Any] = {"folder": place, "runs": runs, "seed": seed}
-        if name in ("splitting", "returning", "arrays", "guarding"):
+        if name in ("splitting", "returning", "arrays", "guarding", "serving"):
             arguments["size"] = size
         arguments["sparse"] = sparse
         settle(folder)

@@ -12,6 +12,7 @@ from files import WrongResult
 from live_arrays import arrays
 from live_figures import Figure
 from live_guard import guarding
+from live_mounted import serving
 from live_open import footprint
 from live_restore import returning
 from live_split import splitting
@@ -26,6 +27,7 @@ ROWS: dict[str, Callable[..., list[Figure]]] = {
     "footprint": footprint,
     "arrays": arrays,
     "guarding": guarding,
+    "serving": serving,
 }
 
 

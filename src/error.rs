@@ -8,54 +8,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
+mod text;
+pub use text::shown;
+use text::{list, processes, reason, room, users_of_mount};
+
 /// What every fallible call of the core returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-/// A path as text that fits one line: bytes that are not UTF-8 and control characters as `\x0a`.
-pub fn shown(path: &Path) -> String {
-    use std::fmt::Write as _;
-    use std::os::unix::ffi::OsStrExt as _;
-    let mut out = String::new();
-    for chunk in path.as_os_str().as_bytes().utf8_chunks() {
-        for character in chunk.valid().chars() {
-            if character.is_control() {
-                let _ = write!(out, "\\x{:02x}", character as u32);
-            } else {
-                out.push(character);
-            }
-        }
-        for byte in chunk.invalid() {
-            let _ = write!(out, "\\x{byte:02x}");
-        }
-    }
-    out
-}
-
-fn reason(errno: i32) -> String {
-    io::Error::from_raw_os_error(errno).to_string()
-}
-
-fn list(words: &[impl AsRef<str>]) -> String {
-    if words.is_empty() {
-        return "nothing".into();
-    }
-    words.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ")
-}
-
-/// What is known of the space; the system's own refusal brings no numbers.
-fn room(needed: u64, available: u64) -> String {
-    if needed == 0 {
-        return String::new();
-    }
-    format!(": {needed} bytes are needed, {available} are free")
-}
-
-fn processes(pids: &[u32]) -> String {
-    if pids.is_empty() {
-        return "that cannot be named: another user's, or the kernel's own".into();
-    }
-    list(&pids.iter().map(u32::to_string).collect::<Vec<_>>())
-}
 
 /// Everything that can go wrong, with its context.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -152,6 +110,14 @@ pub enum Error {
         shown(mountpoint)
     )]
     SourceMounted { path: PathBuf, mountpoint: PathBuf },
+    #[error("{} cannot be used as a mountpoint: {problem}", shown(path))]
+    Mount { path: PathBuf, problem: String },
+    #[error(
+        "{} is in use ({}); end that and unmount it again",
+        shown(path),
+        users_of_mount(pids, loops)
+    )]
+    MountBusy { path: PathBuf, pids: Vec<u32>, loops: Vec<PathBuf> },
     #[error("{} stand beside the source {} and are newer than the split: a database would apply them over the restored data; stop it and move them away, or pass ignore_sidecars=True", list(&sidecars.iter().map(|p| shown(p)).collect::<Vec<_>>()), shown(path))]
     Sidecar { path: PathBuf, sidecars: Vec<PathBuf> },
     #[error(
@@ -188,6 +154,17 @@ pub enum Error {
         shown(path)
     )]
     MirrorFailed { path: PathBuf, problem: String },
+    #[error("{}: {problem}", shown(path))]
+    Format { path: PathBuf, problem: String },
+    #[error("{}: {problem}", shown(path))]
+    NoTree { path: PathBuf, problem: String },
+    #[error("{} {problem} on the mirror {}", shown(member), shown(path))]
+    Member { path: PathBuf, member: PathBuf, problem: String, errno: i32 },
+    #[error(
+        "the mirror {} is not at the point in time any more that was looked at ({problem}); what was read is not given out: look again once it is split",
+        shown(path)
+    )]
+    PointGone { path: PathBuf, problem: String },
     #[error("the pair is closed; open it again")]
     Closed,
     #[error(
@@ -225,7 +202,9 @@ impl Error {
     /// The operating system's number for it, where there is one.
     pub fn errno(&self) -> Option<i32> {
         match self {
-            Self::Io { errno, .. } | Self::Permission { errno, .. } => Some(*errno),
+            Self::Io { errno, .. }
+            | Self::Permission { errno, .. }
+            | Self::Member { errno, .. } => Some(*errno),
             Self::NotFound { .. } | Self::SourceMissing { .. } | Self::CatalogMissing { .. } => {
                 Some(libc::ENOENT)
             }
@@ -261,6 +240,8 @@ impl Error {
             Self::PairInUse { .. } => "PairInUseError",
             Self::SourceInUse { .. } => "SourceInUseError",
             Self::SourceMounted { .. } => "SourceMountedError",
+            Self::Mount { .. } => "MountError",
+            Self::MountBusy { .. } => "MountBusyError",
             Self::Sidecar { .. } => "SidecarError",
             Self::OutsideWrites { .. } => "OutsideWritesError",
             Self::Protected { .. } => "ProtectedError",
@@ -272,6 +253,11 @@ impl Error {
             Self::Consistency { .. } => "ConsistencyError",
             Self::ViewsLive { .. } => "ViewsLiveError",
             Self::MirrorFailed { .. } => "MirrorFailedError",
+            Self::Format { .. } => "FormatError",
+            Self::NoTree { .. } => "NoFileSystemError",
+            Self::Member { errno: libc::ENOENT, .. } => "MemberNotFoundError",
+            Self::Member { .. } => "MemberKindError",
+            Self::PointGone { .. } => "PointGoneError",
             Self::Closed => "ClosedPairError",
             Self::Forked { .. } => "ForkedPairError",
             Self::Cancelled { .. } => "CancelledError",
@@ -295,7 +281,15 @@ impl Error {
             | Self::CatalogCorrupt { path, .. }
             | Self::CatalogUntrusted { path, .. }
             | Self::MovedPair { path, .. }
-            | Self::MirrorFailed { path, .. } => json!({"path": shown(path)}),
+            | Self::PointGone { path, .. }
+            | Self::MirrorFailed { path, .. }
+            | Self::Mount { path, .. } => json!({"path": shown(path)}),
+            Self::Format { path, .. } | Self::NoTree { path, .. } => {
+                json!({"path": shown(path), "format": "ext4"})
+            }
+            Self::Member { path, member, .. } => {
+                json!({"path": shown(path), "member": shown(member)})
+            }
             Self::NoSpace { path, needed, available } => {
                 json!({"path": shown(path), "needed": needed, "available": available})
             }
@@ -320,6 +314,9 @@ impl Error {
             Self::SourceInUse { path, pids } => json!({"path": shown(path), "pids": pids}),
             Self::SourceMounted { path, mountpoint } => {
                 json!({"path": shown(path), "mountpoint": shown(mountpoint)})
+            }
+            Self::MountBusy { path, pids, loops } => {
+                json!({"path": shown(path), "pids": pids, "loops": loops.iter().map(|p| shown(p)).collect::<Vec<_>>()})
             }
             Self::Sidecar { path, sidecars } => {
                 json!({"path": shown(path), "sidecars": sidecars.iter().map(|p| shown(p)).collect::<Vec<_>>()})
@@ -351,26 +348,4 @@ impl Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::ffi::OsStr;
-    use std::os::unix::ffi::OsStrExt;
-
-    #[test]
-    fn paths_are_shown_on_one_line_whatever_they_hold() {
-        let path = Path::new(OsStr::from_bytes(b"/tmp/a\nb\xffc\xc3\xa9"));
-        assert_eq!(shown(path), "/tmp/a\\x0ab\\xffcé");
-    }
-
-    #[test]
-    fn system_errors_become_the_variant_a_user_can_act_on() {
-        let of = |errno| {
-            Error::io(Path::new("/x"), "write", &io::Error::from_raw_os_error(errno)).class()
-        };
-        assert_eq!(of(libc::ENOENT), "AreaNotFoundError");
-        assert_eq!(of(libc::EACCES), "AreaPermissionError");
-        assert_eq!(of(libc::EROFS), "ReadOnlyAreaError");
-        assert_eq!(of(libc::EDQUOT), "NoSpaceError");
-        assert_eq!(of(libc::EIO), "AreaIOError");
-    }
-}
+mod tests;

@@ -9,6 +9,8 @@
 //! | module | what it is |
 //! |---|---|
 //! | `bindings` | the Python module `splitmirror._core` (feature `python`) |
+//! | `export` | the volume as a mounted file, for programs that know nothing of it (feature `export`) |
+//! | [`browse`] | looking into the file system on a split mirror |
 //! | [`pair`] | the verbs: create, establish, split, restore, … |
 //! | [`volume`] | the controller: where a read or a write goes |
 //! | [`engine`], [`catalog`], [`tracker`] | copying; what is durable; who else wrote |
@@ -21,9 +23,12 @@
 
 pub mod area;
 pub mod bitmap;
+pub mod browse;
 pub mod catalog;
 pub mod engine;
 pub mod error;
+#[cfg(feature = "export")]
+pub mod export;
 pub mod pair;
 #[cfg(feature = "testing")]
 pub mod sim;
@@ -41,9 +46,13 @@ mod bindings;
 mod _core {
     #[pymodule_export]
     use crate::bindings::{
-        ArrayView, CancelToken, MirrorView, Pair, Plan, RestoreJob, doctor, drain_log, history,
-        list_pairs, status, version,
+        ArrayView, CancelToken, Ext4Inode, Ext4Tree, MirrorView, Pair, Plan, RestoreJob,
+        catalog_of, doctor, drain_log, history, list_pairs, status, version,
     };
+
+    #[cfg(feature = "export")]
+    #[pymodule_export]
+    use crate::bindings::{Mount, unmount};
 
     #[pymodule_init]
     fn init(_module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {

@@ -24,6 +24,7 @@ from splitmirror.errors import SplitMirrorError
 from splitmirror.guard import Guard
 from splitmirror.hooks import HookReport, Hooks
 from splitmirror.lookup import doctor, history, list_pairs, oldest, status
+from splitmirror.mounts import Mounted, mount, unmount
 from splitmirror.pair import MirrorPair, RestoreJob
 from splitmirror.plan import Plan
 from splitmirror.progress import show_progress
@@ -36,7 +37,10 @@ from splitmirror.reports import (
     DifferingRange,
     EstablishReport,
     Event,
+    ExtractReport,
     JobReport,
+    MemberReport,
+    MountReport,
     OldestMirror,
     PassedOver,
     PlanReport,
@@ -47,14 +51,18 @@ from splitmirror.reports import (
     ScrubReport,
     SealReport,
     SiblingStatus,
+    SkippedFile,
     SplitReport,
     Stamp,
     Status,
     Tracking,
+    TreeEntry,
+    UnmountReport,
     UnreadablePair,
     VerifyReport,
 )
 from splitmirror.states import Condition, State
+from splitmirror.tree import Ext4Tree
 
 __version__ = _core.version()
 
@@ -70,11 +78,16 @@ __all__ = [
     "DifferingRange",
     "EstablishReport",
     "Event",
+    "Ext4Tree",
+    "ExtractReport",
     "Guard",
     "HookReport",
     "Hooks",
     "JobReport",
+    "MemberReport",
     "MirrorPair",
+    "MountReport",
+    "Mounted",
     "OldestMirror",
     "PassedOver",
     "Plan",
@@ -87,12 +100,15 @@ __all__ = [
     "ScrubReport",
     "SealReport",
     "SiblingStatus",
+    "SkippedFile",
     "SplitMirrorError",
     "SplitReport",
     "Stamp",
     "State",
     "Status",
     "Tracking",
+    "TreeEntry",
+    "UnmountReport",
     "UnreadablePair",
     "VerifyReport",
     "__version__",
@@ -101,10 +117,12 @@ __all__ = [
     "errors",
     "history",
     "list_pairs",
+    "mount",
     "oldest",
     "open_array",
     "show_progress",
     "status",
+    "unmount",
 ]
 
 

@@ -78,8 +78,8 @@ def checked_action(hook: object, name: str) -> Action:
     return tuple(words)
 
 
-def checked_seconds(timeout: object) -> float:
-    """Give a time-out as a float, in seconds.
+def checked_seconds(timeout: object, name: str = "timeout") -> float:
+    """Give a time-out as a float, in seconds; ``name`` is the argument's.
 
     Raises:
         ArgumentError: it is not a positive finite number.
@@ -90,7 +90,7 @@ def checked_seconds(timeout: object) -> float:
             seconds = float(timeout)
     if not 0 < seconds < math.inf:
         raise ArgumentError(
-            f"timeout: a positive number of seconds is needed, not {timeout!r}", argument="timeout"
+            f"{name}: a positive number of seconds is needed, not {timeout!r}", argument=name
         )
     return seconds
 

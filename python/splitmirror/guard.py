@@ -25,6 +25,7 @@ from splitmirror._core import CancelToken
 from splitmirror._guarded import Claim, is_doubtful, is_unchanged, point_label, refusal
 from splitmirror._interrupts import Interrupts
 from splitmirror.errors import ArgumentError, OutsideWritesError, StateError
+from splitmirror.hooks import Hooks
 from splitmirror.reports import EstablishReport, Receipt, SplitReport, Status
 from splitmirror.states import Condition, State
 
@@ -56,6 +57,7 @@ class Guard(ContextDecorator):
         label: str | None = None,
         while_in_use: bool = False,
         ignore_sidecars: bool = False,
+        hooks: Hooks | None = None,
     ) -> None:
         self.pair = pair
         self.reused = False
@@ -67,6 +69,7 @@ class Guard(ContextDecorator):
         self._new_label = point_label(label)
         self._while_in_use = while_in_use
         self._ignore_sidecars = ignore_sidecars
+        self._hooks = hooks
         self._claim: Claim | None = None
         self._told = "not entered"
 
@@ -121,6 +124,9 @@ class Guard(ContextDecorator):
     def _enter(self, interrupts: Interrupts, claim: Claim) -> None:
         # The verbs run on a thread that no hook knows.
         self.pair._not_in_a_hook()
+        if self._hooks is None:
+            # What the restore would be refused for is known before the block runs.
+            self.pair.config()
         if not claim.take():
             raise StateError(
                 "a guard of this mirror is running: guards of one mirror do not nest, and two "
@@ -142,7 +148,8 @@ class Guard(ContextDecorator):
             token = CancelToken()
             interrupts.explain(self.pair._standing)
             taken = interrupts.finish(
-                lambda: self.pair.refresh(label=self._new_label, cancel=token), token
+                lambda: self.pair.refresh(label=self._new_label, hooks=self._hooks, cancel=token),
+                token,
             )
             self.generation, self.label = taken.split.generation, taken.split.label
         elif status.state is State.SYNCHRONIZED:
@@ -163,7 +170,7 @@ class Guard(ContextDecorator):
 
     def _split(self) -> SplitReport:
         try:
-            return self.pair.split(label=self._new_label)
+            return self.pair.split(label=self._new_label, hooks=self._hooks)
         except OutsideWritesError as error:
             error.add_note("guard(new_point=True) takes the source as it is now for its point")
             raise
@@ -232,6 +239,7 @@ class Guard(ContextDecorator):
             restart=Condition.RESTORE_PENDING in self.pair.status().conditions,
             while_in_use=self._while_in_use,
             ignore_sidecars=self._ignore_sidecars,
+            hooks=self._hooks,
         )
         self._told = f"{_restored(self.receipt)}; the mirror stays split with {self._point}"
 

@@ -21,14 +21,13 @@ __all__ = ["AreaFile", "MirrorFile", "SourceFile"]
 
 
 class AreaFile(io.RawIOBase):
-    """What reading both sides has in common: a position, and no descriptor."""
+    """What reading a side, or a file on it, has in common: a position, and no descriptor."""
 
     name: str
     mode: str = "rb"
 
-    def __init__(self, core: _core.Pair, path: bytes) -> None:
+    def __init__(self, path: bytes) -> None:
         super().__init__()
-        self._core = core
         self._position = 0
         self.name = os.fsdecode(path)
 
@@ -45,12 +44,12 @@ class AreaFile(io.RawIOBase):
             raise ValueError("I/O operation on closed file")
 
     def readable(self) -> bool:
-        """Both sides can be read."""
+        """Each can be read."""
         self._check_open()
         return True
 
     def seekable(self) -> bool:
-        """Both sides can be read anywhere."""
+        """Each can be read anywhere."""
         self._check_open()
         return True
 
@@ -112,7 +111,8 @@ class SourceFile(AreaFile):
     """The source; what is written here reaches the mirror when the pair is synchronized."""
 
     def __init__(self, core: _core.Pair, *, writable: bool) -> None:
-        super().__init__(core, core.source_path)
+        super().__init__(core.source_path)
+        self._core = core
         self.mode = "rb+" if writable else "rb"
         self._writable = writable
         self._unflushed = False
@@ -183,7 +183,8 @@ class MirrorFile(AreaFile):
     """The mirror of a split pair, for reading only."""
 
     def __init__(self, core: _core.Pair) -> None:
-        super().__init__(core, core.mirror_path)
+        super().__init__(core.mirror_path)
+        self._core = core
         # Raises at once in a state without a point in time to read.
         core.mirror_read(0, 0)
 

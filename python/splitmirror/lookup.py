@@ -6,6 +6,7 @@ All of this works beside the process that has the pair open.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,15 @@ def status(mirror: AnyPath, *, catalog: AnyPath | None = None) -> Status:
         return _alone(Status.from_json(_core.status(mirror, catalog=catalog)))
     finally:
         drain()
+
+
+def catalog_folder(mirror: AnyPath, *, catalog: AnyPath | None = None) -> Path:
+    """Give the folder of a pair's catalog, where its configuration is too; raises as status()."""
+    told = status(mirror, catalog=catalog).catalog
+    folder = f"{os.path.realpath(os.fsdecode(mirror))}.splitmirror" if catalog is None else catalog
+    # A path in a report is text for people, so it serves for a device alone.
+    there = Path(os.path.realpath(os.fsdecode(folder)))
+    return there if there.is_dir() else Path(told)
 
 
 def history(mirror: AnyPath, *, catalog: AnyPath | None = None) -> list[Event]:

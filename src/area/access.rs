@@ -29,6 +29,11 @@ impl Reader {
         self.0.path()
     }
 
+    /// Whether both are the same open area, not only the same file.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Regular file or block device.
     pub fn kind(&self) -> Kind {
         self.0.kind()

@@ -29,6 +29,13 @@ pub(super) fn sysfs(device: u64) -> PathBuf {
     PathBuf::from(format!("/sys/dev/block/{}:{}", major(device), minor(device)))
 }
 
+/// Where a device usually stands, by the kernel's name for it.
+pub(super) fn path_of(device: u64) -> PathBuf {
+    let name = std::fs::canonicalize(sysfs(device)).ok();
+    let name = name.as_deref().and_then(Path::file_name).map(ToOwned::to_owned);
+    Path::new("/dev").join(name.unwrap_or_else(|| sysfs(device).into_os_string()))
+}
+
 fn sysfs_line(device: u64, attribute: &str) -> Option<String> {
     let text = std::fs::read_to_string(sysfs(device).join(attribute)).ok()?;
     let line = text.trim();

@@ -49,22 +49,22 @@ impl Linux {
 impl Linux {
     fn open_found(&self, found: &Found, path: &Path, write: bool) -> Result<File> {
         let exclusive = if write && found.kind == Kind::Device { libc::O_EXCL } else { 0 };
-        File::options()
-            .read(true)
-            .write(write)
-            .custom_flags(exclusive | libc::O_NOCTTY | libc::O_NONBLOCK)
-            .open(&found.path)
-            .map_err(|error| match error.raw_os_error() {
-                Some(libc::EBUSY) => match self.mounted_on(found) {
-                    Some(mountpoint) => {
-                        Error::SourceMounted { path: found.path.clone(), mountpoint }
-                    }
-                    None => {
-                        Error::SourceInUse { path: found.path.clone(), pids: self.users(found) }
-                    }
-                },
-                _ => Error::io(path, if write { "opening for writing" } else { "opening" }, &error),
-            })
+        let open = |more: i32| {
+            let flags = exclusive | more | libc::O_NOCTTY | libc::O_NONBLOCK;
+            File::options().read(true).write(write).custom_flags(flags).open(&found.path)
+        };
+        // Looking leaves no trace, not even a time of access; only the owner of a file may ask for that.
+        let opened = match open(if write { 0 } else { libc::O_NOATIME }) {
+            Err(error) if !write && error.raw_os_error() == Some(libc::EPERM) => open(0),
+            opened => opened,
+        };
+        opened.map_err(|error| match error.raw_os_error() {
+            Some(libc::EBUSY) => match self.mounted_on(found) {
+                Some(mountpoint) => Error::SourceMounted { path: found.path.clone(), mountpoint },
+                None => Error::SourceInUse { path: found.path.clone(), pids: self.users(found) },
+            },
+            _ => Error::io(path, if write { "opening for writing" } else { "opening" }, &error),
+        })
     }
 }
 
@@ -209,6 +209,10 @@ impl Host for Linux {
 
     fn mounted_on(&self, found: &Found) -> Option<PathBuf> {
         mounts::mounted_on(found)
+    }
+
+    fn mounted_below(&self, folder: &Path) -> Option<PathBuf> {
+        mounts::mounted_below(folder)
     }
 
     fn free_bytes(&self, path: &Path) -> Option<u64> {

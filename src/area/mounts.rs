@@ -13,6 +13,10 @@ pub(super) fn mounted_on(found: &Found) -> Option<PathBuf> {
         Kind::Device => above(found.stamp.device),
         Kind::File => loops_over(&found.stamp).into_iter().flat_map(above).collect(),
     };
+    mounted_from(&devices)
+}
+
+fn mounted_from(devices: &BTreeSet<u64>) -> Option<PathBuf> {
     if devices.is_empty() {
         return None;
     }
@@ -30,6 +34,48 @@ pub(super) fn mounted_on(found: &Found) -> Option<PathBuf> {
     })
 }
 
+/// A mounted file system.
+#[derive(Debug)]
+pub(super) struct MountEntry {
+    /// Its type, such as `ext4` or `fuse.splitmirror`.
+    pub(super) kind: String,
+    /// What it is said to be of.
+    pub(super) source: String,
+}
+
+/// What was mounted last on a folder, named by its real path; `None` when nothing is.
+pub(super) fn top_at(folder: &Path) -> Option<MountEntry> {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let entry = |line: &str| {
+        let mountpoint = unescaped(line.split(' ').nth(4)?);
+        let mut behind = line.split(" - ").nth(1)?.split(' ').map(str::to_owned);
+        let (kind, source) = (behind.next()?, behind.next()?);
+        (Path::new(&mountpoint) == folder).then_some(MountEntry { kind, source })
+    };
+    mounts.lines().filter_map(entry).next_back()
+}
+
+/// The loop devices that are set up over files below a folder, as the kernel tells it: nobody who serves it is asked.
+pub(super) fn loops_below(folder: &Path) -> Vec<u64> {
+    loops().filter(|(_, file)| file.starts_with(folder)).map(|(number, _)| number).collect()
+}
+
+/// Where something is mounted that lies on loop devices over files below a folder.
+pub(super) fn mounted_below(folder: &Path) -> Option<PathBuf> {
+    mounted_from(&loops_below(folder).into_iter().flat_map(above).collect())
+}
+
+/// The folders that this process serves.
+fn served_here() -> Vec<PathBuf> {
+    let name = super::Mountpoint::name();
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let ours = |line: &&str| {
+        line.split(" - ").nth(1).and_then(|rest| rest.split(' ').nth(1)) == Some(&*name)
+    };
+    let path = |line: &str| line.split(' ').nth(4).map(|path| PathBuf::from(unescaped(path)));
+    mounts.lines().filter(ours).filter_map(path).collect()
+}
+
 /// The device and all that is made from it.
 fn above(start: u64) -> BTreeSet<u64> {
     let mut found = BTreeSet::from([start]);
@@ -40,19 +86,27 @@ fn above(start: u64) -> BTreeSet<u64> {
     found
 }
 
-/// The loop devices that are set up over a file.
+/// The loop devices that are set up over a file. What this process serves is not opened: it would wait for itself.
 fn loops_over(file: &Stamp) -> Vec<u64> {
+    let served = served_here();
+    loops()
+        .filter(|(_, path)| !served.iter().any(|folder| path.starts_with(folder)))
+        .filter(|(_, path)| stamp_of_path(path).is_some_and(|backing| backing.same_file(file)))
+        .map(|(number, _)| number)
+        .collect()
+}
+
+/// All loop devices that are set up, each with the path of its file.
+fn loops() -> impl Iterator<Item = (u64, PathBuf)> {
     let entries = std::fs::read_dir("/sys/block").into_iter().flatten().flatten();
-    entries
-        .filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"loop"))
-        .filter_map(|entry| {
+    entries.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"loop")).filter_map(
+        |entry| {
             let number = std::fs::read_to_string(entry.path().join("dev")).ok()?;
             let (major, minor) = number.trim().split_once(':')?;
             let number = rustix::fs::makedev(major.parse().ok()?, minor.parse().ok()?);
-            let backing = stamp_of_path(&device::loop_file(number)?)?;
-            backing.same_file(file).then_some(number)
-        })
-        .collect()
+            Some((number, device::loop_file(number)?))
+        },
+    )
 }
 
 pub(super) fn stamp_of_path(path: &Path) -> Option<Stamp> {

@@ -1,5 +1,6 @@
 //! Functions that need no open pair.
 
+use std::os::unix::ffi::OsStringExt;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
@@ -32,6 +33,19 @@ pub(crate) fn status(
 ) -> PyResult<String> {
     let catalog = catalog.as_ref().map(|path| path.0.as_path());
     json(&py.detach(|| pair::status_of(&*host(), &mirror.0, catalog))?)
+}
+
+/// The folder of the catalog of a pair.
+#[pyfunction]
+#[pyo3(signature = (mirror, *, catalog=None))]
+pub(crate) fn catalog_of(
+    py: Python<'_>,
+    mirror: PathArgument,
+    catalog: Option<PathArgument>,
+) -> PyResult<Vec<u8>> {
+    let catalog = catalog.as_ref().map(|path| path.0.as_path());
+    let folder = py.detach(|| pair::catalog_of(&*host(), &mirror.0, catalog))?;
+    Ok(folder.into_os_string().into_vec())
 }
 
 /// The events of a pair, oldest first, as a JSON list.

@@ -9,16 +9,22 @@ mod errors;
 mod functions;
 mod job;
 mod log_queue;
+#[cfg(feature = "export")]
+mod mount;
 mod pair;
 mod restoring;
 mod run;
 mod tokens;
+mod tree;
 mod verbs;
 mod view;
 
-pub(crate) use functions::{doctor, drain_log, history, list_pairs, status, version};
+pub(crate) use functions::{catalog_of, doctor, drain_log, history, list_pairs, status, version};
 pub(crate) use job::RestoreJob;
 pub(crate) use log_queue::install;
+#[cfg(feature = "export")]
+pub(crate) use mount::{Mount, unmount};
 pub(crate) use pair::Pair;
 pub(crate) use tokens::{CancelToken, Plan};
+pub(crate) use tree::{Ext4Inode, Ext4Tree};
 pub(crate) use view::{ArrayView, MirrorView};

@@ -81,6 +81,12 @@ impl Catalog {
         load(&mut Pages::default(), &file, host, record, map)
     }
 
+    /// Reads the seal of a record's point, when it has one, beside the process that has the pair open.
+    pub fn peek_seal(host: &dyn Host, folder: &Path, record: &Record) -> Result<Option<Seal>> {
+        let root = record.point.as_ref().and_then(|point| point.root.as_deref());
+        root.map(|root| seal::read(host, folder, root)).transpose()
+    }
+
     /// The process that has the pair open.
     pub fn owner(host: &dyn Host, folder: &Path) -> Option<u32> {
         host.lock_owner(&folder.join(LOCK_NAME))
@@ -124,8 +130,7 @@ impl Catalog {
 
     /// Reads the seal of the point, when it has one.
     pub fn read_seal(&self) -> Result<Option<Seal>> {
-        let root = self.record.point.as_ref().and_then(|point| point.root.as_deref());
-        root.map(|root| seal::read(&*self.host, &self.folder, root)).transpose()
+        Self::peek_seal(&*self.host, &self.folder, &self.record)
     }
 
     /// Removes the seal's file; the record has forgotten it before.
@@ -156,7 +161,8 @@ impl Catalog {
         // The catalog first: without it the rest means nothing.
         host.remove(&folder.join(NAME))?;
         host.sync_folder(folder)?;
-        let names = ["history", "seal", "seal.next", intents::NAME, NEXT_NAME, LOCK_NAME];
+        let names =
+            ["history", "mount.log", "seal", "seal.next", intents::NAME, NEXT_NAME, LOCK_NAME];
         for name in names.iter().chain(&ranges::NAMES) {
             host.remove(&folder.join(name))?;
         }

@@ -90,7 +90,7 @@ impl Pair {
         Ok(start)
     }
 
-    fn refused(&self, verb: Verb, why: &str) -> Error {
+    pub(super) fn refused(&self, verb: Verb, why: &str) -> Error {
         let record = self.record();
         let mut legal = self.legal_now(&record);
         legal.retain(|name| *name != verb.name());

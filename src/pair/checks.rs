@@ -40,6 +40,11 @@ impl Pair {
                 mountpoint,
             });
         }
+        for path in self.volume.exports().iter().map(|export| export.path()) {
+            if let Some(mountpoint) = self.host().mounted_below(&path) {
+                return Err(Error::SourceMounted { path, mountpoint });
+            }
+        }
         self.check_sidecars(risks)?;
         if risks.while_in_use || self.leg.catalog().record().mode == Mode::Exclusive {
             return Ok(());

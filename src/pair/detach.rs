@@ -14,6 +14,10 @@ impl Pair {
     pub fn detach(&self) -> Result<DetachReport> {
         let _entered = self.enter(Verb::Detach, "idle", false)?;
         self.check_guards(Verb::Detach, &[])?;
+        if let Some(export) = self.volume.exports().first() {
+            let path = shown(&export.path());
+            return Err(self.refused(Verb::Detach, &format!("mounted as {path}: unmount it first")));
+        }
         // Nothing is copied from it, and nothing that would be begins, until it has gone.
         let start = self.start_copying(Verb::Detach)?;
         self.check_no_views()?;

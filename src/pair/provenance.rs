@@ -5,6 +5,7 @@
 //! | `kept` | was equal to the mirror already, and stayed |
 //! | `mirror` | was brought back from the mirror |
 //! | `app-written` | was written by the application since the restore took effect, whatever it was before |
+//! | `mapped-write` | was pending, and was written from a page that a program had mapped through a mount; the rest of the page may be older than the restore |
 //! | `pending` | is still to be brought back (an incomplete restore) |
 
 use serde::Serialize;
@@ -23,7 +24,7 @@ pub struct ProvenanceRun {
     pub offset: u64,
     /// Bytes; the last block may be shorter.
     pub length: u64,
-    /// `mirror`, `app-written` or `pending`.
+    /// `mirror`, `app-written`, `mapped-write` or `pending`.
     pub origin: &'static str,
 }
 
@@ -36,15 +37,8 @@ pub(super) struct Provenance {
 
 impl Provenance {
     pub(super) fn of(restore: &Restoring, size: BlockSize) -> Self {
-        let layers = [restore.pending(), restore.planned(), restore.app_written()];
-        Self::from_layers(layers, size, restore.length())
-    }
-
-    fn from_layers(
-        [pending, planned, app_written]: [&Bitmap; 3],
-        size: BlockSize,
-        length: u64,
-    ) -> Self {
+        let (pending, planned) = (restore.pending(), restore.planned());
+        let (app_written, length) = (restore.app_written(), restore.length());
         let from_mirror = planned.snapshot();
         from_mirror.remove(pending);
         from_mirror.remove(app_written);
@@ -56,7 +50,12 @@ impl Provenance {
             }
         };
         add(&from_mirror, "mirror");
-        add(app_written, "app-written");
+        let mapped = restore.mapped().snapshot();
+        mapped.remove(pending);
+        let plainly = app_written.snapshot();
+        plainly.remove(&mapped);
+        add(&plainly, "app-written");
+        add(&mapped, "mapped-write");
         add(pending, "pending");
         runs.sort_unstable_by_key(|run| run.offset);
         Self { runs, app_written: app_written.count() }

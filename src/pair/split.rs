@@ -74,8 +74,10 @@ impl Pair {
         let begun = Instant::now();
         let keeps_mirror = options.as_of_last_establish || fresh;
         let frozen = hooks.freeze();
-        // What is stored into arrays has nobody to flush it; outside of the gate, for the writers' sake.
-        let frozen = frozen.and_then(|frozen| self.volume.settle_stores().map(|()| frozen));
+        // What is stored into arrays, or into memory that a program has mapped through a mount, has nobody to flush it;
+        // outside of the gate, for the writers' sake.
+        let settle = || self.volume.write_back_exports().and_then(|()| self.volume.settle_stores());
+        let frozen = frozen.and_then(|frozen| settle().map(|()| frozen));
         let point = frozen.and_then(|frozen| {
             let _start = self.start_splitting(if fresh { Verb::Refresh } else { Verb::Split })?;
             // Before the gate is closed: a commit that waits for its storage would keep the writers waiting too.

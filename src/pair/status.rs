@@ -63,6 +63,13 @@ pub fn status_of(host: &dyn Host, mirror: &Path, catalog: Option<&Path>) -> Resu
     Ok(status)
 }
 
+/// The folder of a pair's catalog, which can be read.
+pub fn catalog_of(host: &dyn Host, mirror: &Path, catalog: Option<&Path>) -> Result<PathBuf> {
+    let folder = folder_of(host, mirror, catalog)?;
+    Catalog::peek(host, &folder)?;
+    Ok(folder)
+}
+
 /// Another mirror of the source, as its catalog says.
 fn peek_sibling(host: &dyn Host, sibling: &Sibling) -> SiblingStatus {
     let found = Catalog::peek(host, &sibling.catalog.0);

@@ -22,6 +22,7 @@ mod collect;
 mod discard;
 mod establish;
 mod evict;
+mod exports;
 mod failure;
 mod flush;
 mod intent;
@@ -61,6 +62,8 @@ use crate::units::{BlockSize, Extent};
 
 pub use arrays::{HandedOut, take_back};
 use evict::Evictor;
+pub use exports::Export;
+use exports::Exports;
 use intent::Intent;
 pub use join::check_identity;
 pub use leg::Leg;
@@ -142,6 +145,8 @@ pub struct Volume {
     starts: Mutex<()>,
     /// Mirrors of the source that could not be opened.
     missing: Mutex<Vec<Missing>>,
+    /// Where programs reach it through the kernel.
+    exports: Exports,
     /// How busy the application keeps the source while a restore copies.
     traffic: Traffic,
 }
@@ -194,6 +199,7 @@ impl Volume {
             mirrorer: Mirrorer::default(),
             starts: Mutex::new(()),
             missing: Mutex::new(Vec::new()),
+            exports: Exports::default(),
             traffic: Traffic::default(),
         })
     }

@@ -1,6 +1,7 @@
 //! A read: from the source, except for what a restore has still to bring back.
 
-use super::{Origin, Restoring, Source, Volume, checked};
+use super::{Leg, Origin, Restoring, Side, Source, Volume, checked};
+use crate::area::Reader;
 use crate::error::Result;
 use crate::units::Extent;
 
@@ -49,6 +50,32 @@ impl Volume {
             }
         }
         Ok(total)
+    }
+
+    /// Reads a split mirror that was looked up by [`Volume::frozen_mirror`]; `None` when it has been let go since, even if
+    /// it holds another point by now. The gate is held meanwhile: nothing is written to it before the read has ended.
+    pub fn read_frozen(
+        &self,
+        leg: &Leg,
+        mirror: &Reader,
+        buffer: &mut [u8],
+        offset: u64,
+    ) -> Result<Option<usize>> {
+        self.look_at(leg, |side| match side {
+            Side::Frozen(now) if now.is(mirror) => mirror.read_at(buffer, offset).map(Some),
+            _ => Ok(None),
+        })
+    }
+
+    /// The parts of the source that may hold data, within an extent; what lies between them reads as zeros.
+    pub fn data_extents(&self, within: Extent) -> Result<Vec<Extent>> {
+        let phase = self.gate();
+        let source = phase.source.as_ref().ok_or_else(|| self.source_missing())?;
+        match &phase.restore {
+            None => source.reader().data_extents(within),
+            // Some of it is still in the mirror.
+            Some(_) => Ok(vec![within]),
+        }
     }
 
     /// The length of the source as a reader sees it: the restored one as soon as a restore has begun.

@@ -71,6 +71,9 @@ pub struct Restoring {
     /// Of them, what the copier has changed; the others were equal.
     pub(super) brought: Bitmap,
     app_written: Bitmap,
+    /// Of them, blocks that were written from a page that a program had mapped, while they were pending: the rest of
+    /// the page may be older than the restore. Known as long as the process lives.
+    mapped: Bitmap,
     pub(super) on_disk: Mutex<OnDisk>,
     /// Written by the application, not yet durable.
     pub(super) landed: Bitmap,
@@ -91,6 +94,7 @@ impl Restoring {
             scope: begin.scope,
             resize: Mutex::new(begin.resize),
             landed: Bitmap::new(begin.pending.blocks()),
+            mapped: Bitmap::new(begin.pending.blocks()),
             brought: Bitmap::new(begin.pending.blocks()),
             pending: begin.pending,
             planned: begin.planned,
@@ -123,6 +127,16 @@ impl Restoring {
     /// The blocks that the application wrote meanwhile (R10).
     pub fn app_written(&self) -> &Bitmap {
         &self.app_written
+    }
+
+    /// The blocks that were written from mapped pages while they were pending.
+    pub fn mapped(&self) -> &Bitmap {
+        &self.mapped
+    }
+
+    pub(super) fn note_mapped(&self, extent: Extent) {
+        let pending = self.pending.runs_within(self.block_size.touching(extent));
+        pending.into_iter().for_each(|run| self.mapped.set(run));
     }
 
     /// The mirror's length where the restore brings it back.

@@ -2,6 +2,7 @@
 //! that whoever opens one opens all: a write is then mirrored or marked in each. One that cannot be opened is named,
 //! and finds by the source's epoch that it has missed writes.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -34,8 +35,11 @@ fn sibling_of(record: &Record, folder: &Path) -> Sibling {
 impl Volume {
     /// Opens the mirrors of this source that are known of and not open yet.
     pub(super) fn open_siblings(&self) {
-        let mut missing = Vec::new();
-        for sibling in self.known_siblings() {
+        let (mut missing, mut tried) = (Vec::new(), BTreeSet::new());
+        // One that is opened may know of others: the source's list is as old as its last session.
+        while let Some(sibling) =
+            self.known_siblings().into_iter().find(|sibling| tried.insert(sibling.pair_id))
+        {
             match self.open_sibling(&sibling) {
                 Ok(()) => {}
                 // It was detached: its mirror is there, and nobody's any more. Or this source is a copy (`cp -a`) of

@@ -19,7 +19,16 @@ from splitmirror._document import Document, Unit, field_types, strip_annotation
 from splitmirror.cli.confirm import UnconfirmedError
 from splitmirror.demo import report as demo_report
 from splitmirror.errors import SplitMirrorError
-from splitmirror.reports import _checking, _controlling, _looking, _mirroring, _pairs, _restoring
+from splitmirror.reports import (
+    _browsing,
+    _checking,
+    _configuring,
+    _controlling,
+    _looking,
+    _mirroring,
+    _pairs,
+    _restoring,
+)
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ROOT / "docs" / "commands.md"
@@ -33,8 +42,10 @@ MODULES = [
     _mirroring,
     _restoring,
     _checking,
+    _browsing,
     _looking,
     _controlling,
+    _configuring,
     demo_report,
 ]
 UNITS = {

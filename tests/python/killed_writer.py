@@ -93,21 +93,12 @@ def pages_through(pair: MirrorPair) -> Pages:
     return {page: data for page, data in found.items() if data.strip(b"\0")}
 
 
-class Killed:
-    """One session that was killed: what it acknowledged, and what it may have written at most."""
+class Written:
+    """What a session acknowledged until it was killed, and what it may have written at most."""
 
-    def __init__(self, mirror: Path, log: Path, what: str, number: int, seconds: float) -> None:
-        log.unlink(missing_ok=True)
-        command = [sys.executable, "-c", PROGRAM, str(mirror), str(log), what, str(number)]
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
-        with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"open\n"
-            time.sleep(seconds)
-            assert process.poll() is None, "it ended by itself"
-            process.kill()
+    def __init__(self, log: Path, number: int, *, restoring: bool = False) -> None:
         lines = log.read_text().split() if log.exists() else []
-        self.restoring = "restoring" in lines
+        self.restoring = restoring or "restoring" in lines
         numbers = [int(line) for line in lines if line != "restoring"]
         self.first = number
         self.acknowledged = numbers[-1] if numbers else number
@@ -134,3 +125,19 @@ class Killed:
             assert (least or self.first + 1) <= number <= self.tried, (
                 f"slot {slot} holds record {number}, {least} was acknowledged"
             )
+
+
+class Killed(Written):
+    """One session of a pair that was killed."""
+
+    def __init__(self, mirror: Path, log: Path, what: str, number: int, seconds: float) -> None:
+        log.unlink(missing_ok=True)
+        command = [sys.executable, "-c", PROGRAM, str(mirror), str(log), what, str(number)]
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+        with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"open\n"
+            time.sleep(seconds)
+            assert process.poll() is None, "it ended by itself"
+            process.kill()
+        super().__init__(log, number)

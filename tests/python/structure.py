@@ -13,7 +13,7 @@ from rust_text import blank, code_of, nested_modules, only_tests, paths, without
 # A module uses only modules of later lines, never one of its own line.
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"bindings"}),
-    frozenset({"export"}),
+    frozenset({"export", "browse"}),
     frozenset({"pair"}),
     frozenset({"volume"}),
     frozenset({"engine", "catalog", "tracker"}),

@@ -38,6 +38,7 @@ LIVE = {
     "footprint": set(),
     "arrays": {"np.memmap", "1000 os.pwrite"},
     "guarding": {"copy and copy back", "pwrite, fdatasync"},
+    "serving": {"qemu quorum"},
 }
 TOOLS = sorted(set().union(*PEERS.values()) - {"bare", "python"})
 

@@ -22,6 +22,8 @@ COMMANDS = [
     ["status", "mirror"],
     ["history", "mirror"],
     ["list", "."],
+    ["config", "mirror"],
+    ["config", "--example"],
     ["doctor", "."],
     ["hold", "mirror"],
     ["release", "mirror"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from guards import Bad, fail, following, spoil
@@ -18,7 +19,7 @@ def test_a_restore_that_fails_comes_out_with_the_cause(any_fs: Path) -> None:
     good = digest(source)
     with synchronized(source) as pair:
 
-        def block(**options: bool) -> None:
+        def block(**options: Any) -> None:
             with contextlib.ExitStack() as left_open:
 
                 @pair.guard(label="import", **options)

@@ -1,4 +1,4 @@
-"""Hooks round a restore: stop before anything changes, start when the source can be used again.
+"""Hooks round a restore: stop and unmount before anything changes, mount and start afterwards.
 
 And Ctrl-C in a hook, of a restore and of a split: whoever was told to stop is told to go on.
 """
@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers import MIB, digest, overwrite, write_pattern
-from scenes import BLOCK, make_source
+from scenes import BLOCK, cancelled_at_once, make_source
 from several import make_mirror, same_bytes
 from splitmirror import HookReport, Hooks, MirrorPair, Receipt, State, errors
 from splitmirror.states import Condition
@@ -30,6 +31,9 @@ def start_restore(pair: MirrorPair, hooks: Hooks) -> Receipt:
 
 
 BOTH: tuple[Restore, ...] = (restore, start_restore)
+ORDER = ["stop", "unmount", "mount", "start"]
+BEGUN: dict[str, list[str]] = {"stop": ["stop", "start"], "unmount": ORDER}
+"""What runs when this one fails or is interrupted, before anything is restored."""
 
 
 @pytest.fixture
@@ -50,51 +54,53 @@ def ran(hooks: tuple[HookReport, ...]) -> list[tuple[str, bool]]:
 
 
 @pytest.mark.parametrize("verb", BOTH)
-def test_stop_comes_before_and_start_after(
-    spoiled: tuple[MirrorPair, bytes, bytes], verb: Restore
-) -> None:
+def test_hooks_run_in_their_order(spoiled: tuple[MirrorPair, bytes, bytes], verb: Restore) -> None:
     pair, good, bad = spoiled
     told = Told(lambda: (pair.read(0, LENGTH), Condition.RESTORE_PENDING in pair.conditions))
     receipt = verb(pair, told.hooks)
-    assert told.names == ["stop", "start"]
-    assert told.found["stop"] == (bad, False)
-    # start_restore() goes on copying.
-    assert told.found["start"] in ((good, False), (good, True))
+    assert told.names == ORDER
+    for before in ("stop", "unmount"):
+        assert told.found[before] == (bad, False)
+    for after in ("mount", "start"):
+        # start_restore() goes on copying.
+        assert told.found[after] in ((good, False), (good, True))
     assert receipt.complete
-    assert ran(receipt.hooks) == [("stop", True), ("start", True)]
+    assert ran(receipt.hooks) == [(name, True) for name in ORDER]
     assert pair.source_path.read_bytes() == good
 
 
-def test_start_runs_as_soon_as_the_restore_has_taken_effect(
+def test_mount_and_start_run_as_soon_as_the_restore_has_taken_effect(
     spoiled: tuple[MirrorPair, bytes, bytes],
 ) -> None:
     pair, good, _ = spoiled
     told = Told(lambda: pair.read(0, LENGTH) == good)
     job = pair.start_restore(throttle=HARDLY, hooks=told.hooks)
-    assert told.names == ["stop", "start"]
-    assert told.found["start"] is True
+    assert told.names == ORDER
+    assert told.found["mount"] is told.found["start"] is True
     assert job.running
     job.throttle(None)
-    assert ran(job.wait(60).hooks) == [("stop", True), ("start", True)]
+    assert ran(job.wait(60).hooks) == [(name, True) for name in ORDER]
 
 
 @pytest.mark.parametrize("verb", BOTH)
-def test_nothing_is_restored_when_stop_fails(
-    spoiled: tuple[MirrorPair, bytes, bytes], verb: Restore
+@pytest.mark.parametrize("fails", BEGUN)
+def test_nothing_is_restored_when_stop_or_unmount_fails(
+    spoiled: tuple[MirrorPair, bytes, bytes], verb: Restore, fails: str
 ) -> None:
     pair, _, bad = spoiled
-    told = Told(fails="stop")
+    told = Told(fails=fails)
     with pytest.raises(errors.HookError) as caught:
         verb(pair, told.hooks)
-    assert caught.value.hook == "stop"
+    assert caught.value.hook == fails
+    assert str(caught.value).startswith(f"The {fails} hook failed, so nothing was restored: ")
     assert isinstance(caught.value.__cause__, RuntimeError)
-    assert told.names == ["stop", "start"]
+    assert told.names == BEGUN[fails]
     assert pair.source_path.read_bytes() == bad
     assert pair.conditions == frozenset()
 
 
 @pytest.mark.parametrize("verb", BOTH)
-def test_start_runs_also_when_the_restore_is_refused(
+def test_what_was_begun_is_ended_also_when_the_restore_is_refused(
     spoiled: tuple[MirrorPair, bytes, bytes], verb: Restore
 ) -> None:
     pair, _, bad = spoiled
@@ -102,20 +108,120 @@ def test_start_runs_also_when_the_restore_is_refused(
     told = Told()
     with pytest.raises(errors.MirrorSkewedError):
         verb(pair, told.hooks)
-    assert told.names in (["stop", "start"], [])
+    assert told.names == ORDER
     assert pair.source_path.read_bytes() == bad
 
 
+@pytest.mark.parametrize("verb", [*BOTH, MirrorPair.resume_restore])
+def test_nobody_is_stopped_for_what_the_state_does_not_allow(
+    any_fs: Path, verb: Callable[..., Receipt]
+) -> None:
+    with make_mirror(make_source(any_fs), 0) as pair:
+        told = Told()
+        with pytest.raises(errors.StateError, match="while the pair is synchronized"):
+            verb(pair, hooks=told.hooks)
+        assert told.names == []
+
+
+def test_nobody_is_stopped_for_what_the_mode_does_not_allow(any_fs: Path) -> None:
+    with make_mirror(make_source(any_fs), 0, mode="shared") as pair:
+        pair.split()
+        told = Told()
+        with pytest.raises(errors.ArgumentError, match="exclusive"):
+            pair.start_restore(hooks=told.hooks)
+        assert told.names == []
+
+
+MEANS = {"mount": "may not be mounted", "start": "may not be running"}
+
+
 @pytest.mark.parametrize("verb", BOTH)
-def test_a_start_that_fails_is_told_and_changes_nothing(
-    spoiled: tuple[MirrorPair, bytes, bytes], verb: Restore
+@pytest.mark.parametrize("fails", MEANS)
+def test_a_mount_or_start_that_fails_is_told_and_changes_nothing(
+    spoiled: tuple[MirrorPair, bytes, bytes], verb: Restore, fails: str
 ) -> None:
     pair, good, _ = spoiled
-    receipt = verb(pair, Told(fails="start").hooks)
+    told = Told(fails=fails)
+    receipt = verb(pair, told.hooks)
     assert receipt.complete
-    assert ran(receipt.hooks) == [("stop", True), ("start", False)]
-    assert "may not be running" in receipt.hooks[1].warning
+    assert told.names == ORDER
+    assert ran(receipt.hooks) == [(name, name != fails) for name in ORDER]
+    assert MEANS[fails] in receipt.hooks[ORDER.index(fails)].warning
     assert pair.source_path.read_bytes() == good
+
+
+@pytest.mark.parametrize("verb", BOTH)
+def test_an_error_says_too_what_could_not_be_started(
+    spoiled: tuple[MirrorPair, bytes, bytes], verb: Restore
+) -> None:
+    pair, _, _ = spoiled
+    hooks = Hooks(stop="true", unmount="false", mount="false", start="false")
+    with pytest.raises(errors.HookError) as caught:
+        verb(pair, hooks)
+    assert caught.value.hook == "unmount"
+    mount, start = caught.value.__notes__
+    assert mount.startswith("The mount hook failed, so the source may not be mounted: ")
+    assert start.startswith("The start hook failed, so the application may not be running: ")
+    overwrite(pair.mirror_path, 0, b"changed behind our back")
+    with pytest.raises(errors.MirrorSkewedError) as skewed:
+        verb(pair, Hooks(start="false"))
+    assert skewed.value.__notes__ == [start]
+
+
+@pytest.mark.parametrize("given", ["stop", "start", "unmount", "mount"])
+def test_one_hook_alone_runs_in_its_place(
+    spoiled: tuple[MirrorPair, bytes, bytes], given: str
+) -> None:
+    pair, good, bad = spoiled
+    found: list[bytes] = []
+    action: dict[str, Any] = {given: lambda: found.append(pair.read(0, LENGTH))}
+    receipt = pair.restore(hooks=Hooks(**action))
+    assert found == [bad if given in BEGUN else good]
+    assert ran(receipt.hooks) == [(given, True)]
+
+
+def test_a_time_out_of_unmount_restores_nothing(
+    spoiled: tuple[MirrorPair, bytes, bytes], tmp_path: Path
+) -> None:
+    pair, _, bad = spoiled
+    mounted = tmp_path / "mounted"
+    hooks = Hooks(unmount="sleep 600", mount=["touch", str(mounted)], timeout=0.3)
+    with pytest.raises(errors.HookError, match="did not end in time"):
+        pair.restore(hooks=hooks)
+    assert mounted.exists()
+    assert pair.source_path.read_bytes() == bad
+
+
+def test_a_resumed_and_a_healed_restore_run_hooks_too(
+    spoiled: tuple[MirrorPair, bytes, bytes],
+) -> None:
+    pair, good, bad = spoiled
+    cancelled_at_once(pair.restore)
+    told = Told()
+    with pytest.raises(errors.StateError, match="restore-pending"):
+        pair.restore(hooks=told.hooks)
+    assert told.names == []
+    told = Told(fails="stop")
+    with pytest.raises(errors.HookError):
+        pair.resume_restore(hooks=told.hooks)
+    assert pair.source_path.read_bytes() == bad
+    told = Told()
+    assert ran(pair.resume_restore(hooks=told.hooks).hooks) == [(name, True) for name in ORDER]
+    assert pair.source_path.read_bytes() == good
+    pair.write(0, bad)
+    cancelled_at_once(pair.restore)
+    told = Told()
+    receipt = pair.restore(restart=True, hooks=told.hooks)
+    assert told.names == ORDER
+    job = pair.start_restore(full=True, throttle=HARDLY, hooks=Hooks())
+    pair.write(0, b"meanwhile")
+    job.throttle(None)
+    receipt = job.wait(60)
+    assert receipt.blocks_app_written == 1
+    told = Told(lambda: pair.read(0, LENGTH) == good)
+    healed = pair.heal(receipt, hooks=told.hooks)
+    assert ran(healed.hooks) == [(name, True) for name in ORDER]
+    assert told.found == {"stop": False, "unmount": False, "mount": True, "start": True}
 
 
 class Interrupted(Told):
@@ -132,27 +238,29 @@ class Interrupted(Told):
 
 
 @pytest.mark.parametrize("verb", BOTH)
-def test_an_interrupt_in_stop_restores_nothing_and_starts(
-    spoiled: tuple[MirrorPair, bytes, bytes], verb: Restore
+@pytest.mark.parametrize("name", BEGUN)
+def test_an_interrupt_before_a_restore_restores_nothing(
+    spoiled: tuple[MirrorPair, bytes, bytes], verb: Restore, name: str
 ) -> None:
     pair, _, bad = spoiled
-    told = Interrupted("stop")
+    told = Interrupted(name)
     with pytest.raises(KeyboardInterrupt):
         verb(pair, told.hooks)
-    assert told.names == ["stop", "start"]
+    assert told.names == BEGUN[name]
     assert pair.source_path.read_bytes() == bad
     assert pair.conditions == frozenset()
 
 
 @pytest.mark.parametrize("verb", BOTH)
-def test_an_interrupt_in_start_comes_after_the_restore(
-    spoiled: tuple[MirrorPair, bytes, bytes], verb: Restore
+@pytest.mark.parametrize("name", MEANS)
+def test_an_interrupt_in_mount_or_start_comes_after_the_restore(
+    spoiled: tuple[MirrorPair, bytes, bytes], verb: Restore, name: str
 ) -> None:
     pair, good, _ = spoiled
-    told = Interrupted("start")
+    told = Interrupted(name)
     with pytest.raises(KeyboardInterrupt):
         verb(pair, told.hooks)
-    assert told.names == ["stop", "start"]
+    assert told.names == ORDER
     # The job that nobody was given is still found.
     job = pair.restore_job
     if job is not None:

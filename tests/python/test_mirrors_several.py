@@ -248,3 +248,18 @@ def test_the_length_of_a_mirror_that_follows_a_growing_source(tmp_path: Path) ->
     with make_mirror(source, 0) as pair:
         pair.write(LENGTH, b"and on")
         assert pair.mirror_length == pair.source_length == LENGTH + 6
+
+
+def test_mirrors_made_one_after_the_other_know_each_other(tmp_path: Path) -> None:
+    """Each was made while only the first of the others was listed by the source."""
+    source = make_source(tmp_path)
+    names = [tmp_path / f"mirror-{number}" for number in range(4)]
+    for mirror in names:
+        with MirrorPair.create(source, mirror, mode="exclusive") as pair:
+            pair.establish()
+    for mirror in names:
+        with MirrorPair.open(mirror) as pair:
+            others = {sibling.mirror for sibling in pair.status().siblings}
+            assert others == {str(other) for other in names if other != mirror}
+            pair.write(0, mirror.name.encode())
+        assert all(other.read_bytes() == source.read_bytes() for other in names)

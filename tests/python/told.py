@@ -22,6 +22,8 @@ class Told:
             thaw=lambda: self.ran("thaw"),
             stop=lambda: self.ran("stop"),
             start=lambda: self.ran("start"),
+            unmount=lambda: self.ran("unmount"),
+            mount=lambda: self.ran("mount"),
         )
 
     def ran(self, name: str) -> None:

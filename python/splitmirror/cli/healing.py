@@ -8,6 +8,7 @@ from typing import TextIO
 import click
 
 from splitmirror.cli.confirm import ask, ask_for_point
+from splitmirror.cli.hooking import HookFlags, hook_options
 from splitmirror.cli.opened import open_pair
 from splitmirror.cli.options import accept_option, common, pair_options, yes_option
 from splitmirror.cli.output import show
@@ -28,6 +29,7 @@ from splitmirror.units import format_bytes, printable
 @while_in_use_option
 @ignore_sidecars_option
 @accept_option
+@hook_options("restore")
 @yes_option
 @common
 def heal_command(
@@ -38,6 +40,7 @@ def heal_command(
     while_in_use: bool,
     ignore_sidecars: bool,
     accept: tuple[str, ...],
+    hooks: HookFlags,
     yes: bool,
     as_json: bool,
 ) -> int:
@@ -64,6 +67,7 @@ def heal_command(
                 while_in_use=while_in_use,
                 ignore_sidecars=ignore_sidecars,
                 accept=accept,
+                hooks=hooks.of(pair),
                 progress=watch,
             )
         return show_receipt(healed, as_json)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from splitmirror.cli.confirm import ask_for_point
+from splitmirror.cli.hooking import HookFlags, hook_options, tell_failed_hooks
 from splitmirror.cli.opened import open_pair
 from splitmirror.cli.options import (
     accept_option,
@@ -62,6 +63,7 @@ def establish_command(
     help="Keep the mirror as it is although the source was written since.",
 )
 @require_option
+@hook_options("split")
 @common
 def split_command(
     mirror: str,
@@ -70,9 +72,16 @@ def split_command(
     label: str | None,
     as_of_last_establish: bool,
     require: str | None,
+    hooks: HookFlags,
     as_json: bool,
-) -> None:
-    """Freeze the MIRROR as a point in time."""
+) -> int:
+    """Freeze the MIRROR as a point in time; exits 6 when a hook failed."""
     with open_pair(mirror, source, catalog) as pair:
-        report = pair.split(label=label, as_of_last_establish=as_of_last_establish, require=require)
+        report = pair.split(
+            label=label,
+            as_of_last_establish=as_of_last_establish,
+            require=require,
+            hooks=hooks.of(pair),
+        )
         show(report, as_json)
+        return tell_failed_hooks(report.hooks, as_json)

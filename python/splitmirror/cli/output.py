@@ -16,7 +16,7 @@ import click
 from splitmirror._document import SCHEMA, Document
 from splitmirror._rows import rows, text_table, title
 from splitmirror.cli.words import in_command_words
-from splitmirror.units import printable
+from splitmirror.units import format_bytes, printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # Set in the context once stdout has its document.
 ANSWERED = "answered"
 
-__all__ = ["ANSWERED", "show", "show_entries", "show_json", "show_table"]
+__all__ = ["ANSWERED", "show", "show_dry_run", "show_entries", "show_json", "show_table"]
 
 
 def show(document: Document, as_json: bool) -> None:
@@ -73,6 +73,17 @@ def show_table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
     for column in table.columns:
         column.overflow = "fold"
     _print(table, lines)
+
+
+def show_dry_run(verb: str, overwrites: str | None, space_needed: int, as_json: bool) -> None:
+    """Write what a verb that has no plan would overwrite, and the bytes that it needs at most."""
+    if as_json:
+        name = None if overwrites is None else printable(overwrites)
+        plan = {"verb": verb, "overwrites": name, "space_needed": space_needed}
+        show_json({"schema": SCHEMA, "kind": "dry-run", **plan})
+        return
+    click.echo(f"overwrites: {'nothing' if overwrites is None else printable(overwrites)}")
+    click.echo(f"space needed: at most {format_bytes(space_needed)} ({space_needed:,} bytes)")
 
 
 def show_json(data: dict[str, Any]) -> None:

@@ -10,10 +10,10 @@ import click
 from splitmirror.cli.confirm import ask
 from splitmirror.cli.opened import open_pair
 from splitmirror.cli.options import common, dry_run_option, pair_options, size, yes_option
-from splitmirror.cli.output import show, show_json
+from splitmirror.cli.output import show, show_dry_run
 from splitmirror.cli.progress import progress
 from splitmirror.pair import MirrorPair
-from splitmirror.units import format_bytes, printable
+from splitmirror.units import printable
 
 MODE = click.Choice(["shared", "exclusive"])
 
@@ -59,13 +59,7 @@ def create_command(
 
 def _show_dry_run(source: str, mirror: str, existing: bool, as_json: bool) -> None:
     length = _length(source)
-    if as_json:
-        overwrites = printable(mirror) if existing else None
-        plan = {"verb": "create", "overwrites": overwrites, "space_needed": length}
-        show_json({"schema": 1, "kind": "dry-run", **plan})
-        return
-    click.echo(f"overwrites: {printable(mirror) if existing else 'nothing'}")
-    click.echo(f"space needed: at most {format_bytes(length)} ({length:,} bytes)")
+    show_dry_run("create", mirror if existing else None, length, as_json)
 
 
 def _length(source: str) -> int:

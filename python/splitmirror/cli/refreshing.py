@@ -8,6 +8,7 @@ import click
 
 from splitmirror._rotation import choose
 from splitmirror.cli.confirm import ask_for_point
+from splitmirror.cli.hooking import HookFlags, hook_options, tell_failed_hooks
 from splitmirror.cli.mirroring import force_option, label_option, require_option
 from splitmirror.cli.opened import open_pair
 from splitmirror.cli.options import accept_option, common, dry_run_option, yes_option
@@ -32,6 +33,7 @@ from splitmirror.reports import OldestMirror
 @force_option
 @accept_option
 @require_option
+@hook_options("split")
 @dry_run_option
 @yes_option
 @common
@@ -44,10 +46,11 @@ def refresh_command(
     force: bool,
     accept: tuple[str, ...],
     require: str | None,
+    hooks: HookFlags,
     dry_run: bool,
     yes: bool,
     as_json: bool,
-) -> None:
+) -> int:
     """Take a new point in time on the MIRROR: establish and split, for nightly use.
 
     With --oldest, several mirrors of a source take turns; --dry-run then only names the next.
@@ -60,7 +63,7 @@ def refresh_command(
         path, chosen = str(choice.path), choice.report
         if dry_run:
             _show_choice(chosen, as_json)
-            return
+            return 0
         if not as_json:
             _show_choice(chosen, as_json)
     elif len(mirror) > 1:
@@ -70,18 +73,24 @@ def refresh_command(
     with open_pair(path, source, catalog) as pair:
         if dry_run:
             show(pair.plan_establish(force=force).report, as_json)
-            return
+            return 0
         if chosen is not None and pair.status().generation != chosen.generation:
             raise StalePlanError(f"{chosen.mirror} was split meanwhile; choose again")
         ask_for_point(pair, yes=yes, as_json=as_json)
         with progress(as_json) as watch:
             report = pair.refresh(
-                label=label, force=force, accept=accept, require=require, progress=watch
+                label=label,
+                force=force,
+                accept=accept,
+                require=require,
+                hooks=hooks.of(pair),
+                progress=watch,
             )
         if chosen is not None and as_json:
             show(replace(chosen, refresh=report), as_json)
         else:
             show(report, as_json)
+        return tell_failed_hooks(report.split.hooks, as_json)
 
 
 def _show_choice(chosen: OldestMirror, as_json: bool) -> None:

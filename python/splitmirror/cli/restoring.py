@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from splitmirror.cli.confirm import ask, ask_for_source
+from splitmirror.cli.hooking import HookFlags, hook_options, tell_failed_hooks
 from splitmirror.cli.opened import OpenPair, open_pair
 from splitmirror.cli.options import (
     accept_option,
@@ -20,6 +21,7 @@ from splitmirror.cli.options import (
 from splitmirror.cli.output import show
 from splitmirror.cli.places import place_options
 from splitmirror.cli.progress import progress
+from splitmirror.cli.putting import file_options, restored_file
 from splitmirror.cli.run import EXIT_INCOMPLETE
 from splitmirror.reports import Receipt
 from splitmirror.states import Condition, State
@@ -37,11 +39,13 @@ ignore_sidecars_option = click.option(
 @pair_options
 @click.option("--full", is_flag=True, help="Copy every block, not only what differs.")
 @place_options
+@file_options
 @click.option("--to", type=click.Path(), help="Restore into this place; the source stays.")
 @while_in_use_option
 @ignore_sidecars_option
 @click.option("--restart", is_flag=True, help="Begin an interrupted restore anew.")
 @accept_option
+@hook_options("restore")
 @dry_run_option
 @yes_option
 @common
@@ -51,16 +55,23 @@ def restore_command(
     catalog: str | None,
     full: bool,
     places: dict[str, Any],
+    elsewhere: dict[str, Any],
     to: str | None,
     while_in_use: bool,
     ignore_sidecars: bool,
     restart: bool,
     accept: tuple[str, ...],
+    hooks: HookFlags,
     dry_run: bool,
     yes: bool,
     as_json: bool,
 ) -> int:
     """Bring the source back to the MIRROR's point in time; the mirror is not written."""
+    if to is not None:
+        hooks.not_with("--to")
+    asked = {"dry_run": dry_run, "yes": yes, "as_json": as_json}
+    if restored_file(mirror, catalog, places, to, elsewhere, **asked):
+        return 0
     with open_pair(mirror, source, catalog) as pair:
         if dry_run:
             _show_plan(pair, full=full, places=places, to=to, as_json=as_json)
@@ -80,6 +91,7 @@ def restore_command(
                 while_in_use=while_in_use,
                 ignore_sidecars=ignore_sidecars,
                 accept=accept,
+                hooks=None if to is not None else hooks.of(pair),
                 progress=watch,
                 **places,
             )
@@ -91,6 +103,7 @@ def restore_command(
 @while_in_use_option
 @ignore_sidecars_option
 @accept_option
+@hook_options("restore")
 @dry_run_option
 @yes_option
 @common
@@ -101,6 +114,7 @@ def resume_restore_command(
     while_in_use: bool,
     ignore_sidecars: bool,
     accept: tuple[str, ...],
+    hooks: HookFlags,
     dry_run: bool,
     yes: bool,
     as_json: bool,
@@ -117,6 +131,7 @@ def resume_restore_command(
                 while_in_use=while_in_use,
                 ignore_sidecars=ignore_sidecars,
                 accept=accept,
+                hooks=hooks.of(pair),
                 progress=watch,
             )
         return show_receipt(receipt, as_json)
@@ -157,6 +172,7 @@ def _show_plan(
 
 
 def show_receipt(receipt: Receipt, as_json: bool) -> int:
-    """Write a receipt; the exit code tells whether all was restored."""
+    """Write a receipt; the exit code tells whether all was restored, and no hook failed."""
     show(receipt, as_json)
-    return 0 if receipt.complete else EXIT_INCOMPLETE
+    code = tell_failed_hooks(receipt.hooks, as_json)
+    return code if receipt.complete else EXIT_INCOMPLETE

@@ -7,6 +7,7 @@ from typing import Any, get_args
 import click
 
 from splitmirror.cli.confirm import ask_for_source
+from splitmirror.cli.hooking import HookFlags, hook_options, tell_failed_hooks
 from splitmirror.cli.opened import owned_pair
 from splitmirror.cli.options import accept_option, common, pair_options, size, yes_option
 from splitmirror.cli.output import show
@@ -28,6 +29,7 @@ _NOTHING_RUNS = "so nothing runs"
 @click.option("--resume", is_flag=True, help="Go on with an interrupted restore.")
 @click.option("--throttle", type=size, metavar="BYTES", help="Copy at most so much a second (10M).")
 @accept_option
+@hook_options("restore")
 @yes_option
 @common
 def start_restore_command(
@@ -41,9 +43,10 @@ def start_restore_command(
     resume: bool,
     throttle: int | None,
     accept: tuple[str, ...],
+    hooks: HookFlags,
     yes: bool,
     as_json: bool,
-) -> None:
+) -> int:
     """Bring the source back to the MIRROR's point in time, while the application runs on.
 
     It has taken effect when the command ends; the process that has the pair open copies behind.
@@ -66,9 +69,11 @@ def start_restore_command(
             ignore_sidecars=ignore_sidecars,
             throttle=throttle,
             accept=accept,
+            hooks=hooks.of(pair),
             **places,
         )
         show(job.report, as_json)
+        return tell_failed_hooks(job.report.hooks, as_json)
 
 
 @click.command("pause")

@@ -61,6 +61,7 @@ class RemoteRestoring(RemoteHandle):
         while_in_use: bool = False,
         ignore_sidecars: bool = False,
         accept: Accept = (),
+        hooks: Hooks | None = None,
         progress: Progress | None = None,
         cancel: _core.CancelToken | None = None,
     ) -> Receipt:
@@ -70,6 +71,7 @@ class RemoteRestoring(RemoteHandle):
             "while_in_use": while_in_use,
             "ignore_sidecars": ignore_sidecars,
             "accept": accept,
+            "hooks": hooks,
         }
         return self._report(Receipt, "heal", given, progress, cancel)
 
@@ -79,6 +81,7 @@ class RemoteRestoring(RemoteHandle):
         while_in_use: bool = False,
         ignore_sidecars: bool = False,
         accept: Accept = (),
+        hooks: Hooks | None = None,
         progress: Progress | None = None,
         cancel: _core.CancelToken | None = None,
     ) -> Receipt:
@@ -87,6 +90,7 @@ class RemoteRestoring(RemoteHandle):
             "while_in_use": while_in_use,
             "ignore_sidecars": ignore_sidecars,
             "accept": accept,
+            "hooks": hooks,
         }
         return self._report(Receipt, "resume_restore", given, progress, cancel)
 

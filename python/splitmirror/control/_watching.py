@@ -81,7 +81,7 @@ def restore_job(task: Task) -> JobReport:
 def throttle(task: Task) -> JobReport:
     """Set how fast the restore copies."""
     job = _job(task)
-    job.throttle(task.arguments.get("bytes_per_second"))
+    job.throttle(task.arguments.get("bytes_per_second") or None)
     return _report(task, job)
 
 
@@ -182,5 +182,5 @@ def _report(task: Task, job: RestoreJob) -> JobReport:
         phase=phase,
         bytes_done=done,
         bytes_total=total,
-        hooks=job._hooks,
+        hooks=job.hooks,
     )

@@ -101,10 +101,10 @@ def _whole(value: Any) -> int:
     return number
 
 
-def _positive(value: Any) -> int:
+def _rate(value: Any) -> int:
     number = _whole(value)
-    if number < 1:
-        raise ValueError("a positive integer is needed")
+    if number < 0:
+        raise ValueError("an integer is needed, 0 for no limit")
     return number
 
 
@@ -203,7 +203,7 @@ TEXT = Type("text", _text)
 PATH = Type("absolute path", _path, _written_path)
 NAMES = Type("list of text", _texts, accepted)
 NUMBER = Type("integer", _whole)
-RATE = Type("bytes a second", _positive, lambda rate: max(1, int(rate)))
+RATE = Type("bytes a second", _rate, int)
 SECONDS = Type("seconds", _seconds)
 RANGES = Type("list of [offset, length]", _ranges, byte_ranges)
 INDEX = Type('list of integers, [start, stop, step] and "..."', _index, _written_index)

@@ -113,7 +113,12 @@ _PLACES: Arguments = {
     "member": TEXT,
     "format": TEXT,
 }
-_CARELESS: Arguments = {"while_in_use": FLAG, "ignore_sidecars": FLAG, "accept": NAMES}
+_CARELESS: Arguments = {
+    "while_in_use": FLAG,
+    "ignore_sidecars": FLAG,
+    "accept": NAMES,
+    "hooks": HOOKS,
+}
 
 VERBS: Mapping[str, Verb] = {
     "describe": Verb("pair", _watching.describe, turn=False),
@@ -131,7 +136,6 @@ VERBS: Mapping[str, Verb] = {
             "overwrite": FLAG,
             "restart": FLAG,
             **_CARELESS,
-            "hooks": HOOKS,
         },
     ),
     "resume_restore": Verb("receipt", _method("resume_restore"), _CARELESS),

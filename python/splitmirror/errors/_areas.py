@@ -20,6 +20,13 @@ class AreaNotFoundError(SystemCallError, FileNotFoundError):
     id: ClassVar[str] = "not-found"
 
 
+class AreaExistsError(SystemCallError, FileExistsError):
+    """Something stands at the place that a file is to be copied to; overwrite=True replaces it."""
+
+    id: ClassVar[str] = "exists"
+    exit_code: ClassVar[int] = 8
+
+
 class AreaPermissionError(SystemCallError, PermissionError):
     """The file or device may not be used like this by this user."""
 

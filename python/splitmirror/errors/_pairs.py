@@ -120,3 +120,20 @@ class MirrorFailedError(SplitMirrorError):
     id: ClassVar[str] = "mirror-failed"
     exit_code: ClassVar[int] = 6
     path: str = ""
+
+
+class MountError(SplitMirrorError):
+    """The volume cannot be mounted there; ``path`` is the mountpoint."""
+
+    id: ClassVar[str] = "mount"
+    path: str = ""
+
+
+class MountBusyError(SplitMirrorError):
+    """The mounted volume is in use, so it is not unmounted; ``pids`` and ``loops`` say by whom."""
+
+    id: ClassVar[str] = "mount-busy"
+    exit_code: ClassVar[int] = 5
+    path: str = ""
+    pids: Sequence[int] = ()
+    loops: Sequence[str] = ()

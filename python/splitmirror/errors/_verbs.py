@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from splitmirror.errors._base import SplitMirrorError
+from splitmirror.errors._base import SplitMirrorError, SystemCallError
 
 
 class StateError(SplitMirrorError):
@@ -70,13 +70,55 @@ class ArgumentError(SplitMirrorError, ValueError):
     argument: str = ""
 
 
+class ConfigError(SplitMirrorError):
+    """A pair's configuration cannot be used; ``path``, ``line`` and ``key`` say where, if known."""
+
+    id: ClassVar[str] = "config"
+    exit_code: ClassVar[int] = 2
+    path: str = ""
+    line: int = 0
+    key: str = ""
+
+
 class FormatError(SplitMirrorError):
-    """The ``plugin`` for a ``format`` failed, or cannot give the bytes of a ``member``."""
+    """The ``plugin`` for a ``format`` failed, or cannot give the bytes of a ``member``.
+
+    With the format ``ext4``: the file system on the mirror ``path`` is damaged, or there is none.
+    """
 
     id: ClassVar[str] = "format"
     format: str = ""
     member: str = ""
     plugin: str = ""
+    path: str = ""
+
+
+class NoFileSystemError(FormatError):
+    """There is no ext2, ext3 or ext4 file system on the mirror ``path``, or not just one."""
+
+    id: ClassVar[str] = "no-file-system"
+
+
+class MemberNotFoundError(SystemCallError, FileNotFoundError):
+    """The file system on the mirror ``path`` has no file ``member``."""
+
+    id: ClassVar[str] = "member-not-found"
+    member: str = ""
+
+
+class MemberKindError(SystemCallError):
+    """The ``member`` is not what was asked for: a folder, a symlink, a file in its path."""
+
+    id: ClassVar[str] = "member-kind"
+    member: str = ""
+
+
+class PointGoneError(SplitMirrorError):
+    """The mirror ``path`` was established while it was looked into; nothing is given out."""
+
+    id: ClassVar[str] = "point-gone"
+    exit_code: ClassVar[int] = 3
+    path: str = ""
 
 
 class RangeError(SplitMirrorError, ValueError):

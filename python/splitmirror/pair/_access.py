@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from splitmirror._types import BytesToWrite, PlaceToRead
+    from splitmirror.tree import Ext4Tree
 
 
 class Access(PairHandle):
@@ -102,6 +103,17 @@ class Access(PairHandle):
             StateError: the pair is not split, so the mirror is no point in time.
         """
         return MirrorFile(self._core)
+
+    def open_tree(self, *, partition: int | None = None, offset: int | None = None) -> Ext4Tree:
+        """Open the ext2, ext3 or ext4 file system on the mirror, to read single files.
+
+        It does not keep the mirror as it is: once that is established again, its calls raise
+        PointGoneError. Arguments and errors are those of Ext4Tree.open().
+        """
+        from splitmirror.tree import Ext4Tree
+
+        mirror, catalog = self._core.mirror_path, self._core.catalog_path
+        return Ext4Tree.open(mirror, catalog=catalog, partition=partition, offset=offset)
 
     def array(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from splitmirror.hooks import Hooks
 from splitmirror.pair._checking import Checking
 from splitmirror.pair._mirroring import Mirroring
 from splitmirror.pair._restoring import Restoring
@@ -22,6 +23,7 @@ class Guarding(Mirroring, Restoring, Checking):
         label: str | None = None,
         while_in_use: bool = False,
         ignore_sidecars: bool = False,
+        hooks: Hooks | None = None,
     ) -> Guard:
         """Guard a block: when it raises, the source is restored, and the exception goes on.
 
@@ -53,16 +55,20 @@ class Guarding(Mirroring, Restoring, Checking):
             while_in_use: restore although somebody has the source open, such as a file object
                 or a mapping in the block itself.
             ignore_sidecars: restore although files beside the source would spoil it.
+            hooks: freeze and thaw round the split at the entry, stop, unmount, mount and start
+                round a restore. None: those of the pair's configuration; Hooks(): none, for a
+                block that is itself the application. On the main thread of the program they run
+                while it waits, on another thread.
 
         Raises:
             StateError: at the entry: a guard of this mirror is running; or the pair is not
                 synchronized, and not split with a source that is known to be unchanged. The
                 message says what to call.
-            HeldError, OutsideWritesError, AreaIOError, and others: at the entry, what split(),
+            HeldError, OutsideWritesError, ConfigError, and others: at the entry, what split(),
                 or refresh(), raises; the block has not run.
             HeldError, ProtectedError, AreaIOError, and others: after a block that ended well,
                 what establish() raises; the changes are kept.
-            SourceInUseError, SidecarError, AreaIOError, and others: after a block that raised,
+            SourceInUseError, SidecarError, HookError, and others: after a block that raised,
                 what restore() raises, with the block's exception as its cause: the source is
                 not as it was, and restore() can be tried again, as the mirror stays split.
         """
@@ -74,4 +80,5 @@ class Guarding(Mirroring, Restoring, Checking):
             label=label,
             while_in_use=while_in_use,
             ignore_sidecars=ignore_sidecars,
+            hooks=hooks,
         )

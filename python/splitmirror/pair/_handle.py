@@ -14,6 +14,7 @@ from splitmirror import _core
 from splitmirror._document import Document
 from splitmirror._logging import drain
 from splitmirror._types import AnyPath, Progress
+from splitmirror.config import Config, load
 from splitmirror.control import _presence
 from splitmirror.errors import HookError, SplitMirrorError
 from splitmirror.hooks import After, Before, HookRun, Hooks
@@ -52,6 +53,14 @@ class PairHandle:
         close_at_exit(self)
         _presence.attend(self)
 
+    def config(self) -> Config:
+        """Give the pair's configuration as it holds now; see splitmirror.config.
+
+        Raises:
+            ConfigError: its file, or a variable of the environment, cannot be used.
+        """
+        return load(self._core.catalog_path)
+
     def _report(
         self,
         kind: type[ReportT],
@@ -79,10 +88,11 @@ class PairHandle:
             running.ended.set()
             drain()
 
-    def _hook_run(self, hooks: Hooks | None, label: str | None) -> _VerbHooks:
-        """One use of hooks, round one verb."""
+    def _hook_run(self, hooks: Hooks | None, label: str | None) -> VerbHooks:
+        """One use of hooks, round one verb; None: those of the configuration."""
+        hooks = self.config().hooks if hooks is None else hooks
         source, mirror = self._core.source_path, self._core.mirror_path
-        return _VerbHooks(hooks, source, mirror, label, self._hooked)
+        return VerbHooks(hooks, source, mirror, label, self._hooked)
 
     def _not_in_a_hook(self) -> None:
         """Refuse a verb that a hook of another verb of this pair calls: each would wait."""
@@ -112,12 +122,12 @@ def stoppable(cancel: _core.CancelToken | None) -> _core.CancelToken:
     return _core.CancelToken() if cancel is None else cancel
 
 
-class _VerbHooks(HookRun):
+class VerbHooks(HookRun):
     """The hooks of one verb, as the core calls them; what was begun is ended, come what may."""
 
     def __init__(
         self,
-        hooks: Hooks | None,
+        hooks: Hooks,
         source: AnyPath,
         mirror: AnyPath,
         label: str | None,
@@ -125,8 +135,8 @@ class _VerbHooks(HookRun):
     ) -> None:
         super().__init__(hooks, source=source, mirror=mirror, label=label)
         self._inside = inside
-        given = Hooks() if hooks is None else hooks
-        round_split = given.freeze is not None or given.thaw is not None
+        round_split = hooks.freeze is not None or hooks.thaw is not None
+        self.round_restore = hooks.stop is not None or hooks.unmount is not None
         self.freeze = (lambda: self.before("freeze")) if round_split else None
         self.thaw = (lambda: self.after("thaw")) if round_split else None
 
@@ -141,12 +151,17 @@ class _VerbHooks(HookRun):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        # An interrupt that came just before the core could say so.
-        if "freeze" in self._begun:
-            self.after("thaw")
-        if "stop" in self._begun:
-            self.after("start")
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        try:
+            # Thaw too: an interrupt may have come just before the core could say so.
+            self.end()
+        finally:
+            if error is not None:
+                # There is no report to tell it.
+                for warning in self.left_behind:
+                    error.add_note(warning)
 
 
 def watched(progress: Progress | None) -> Progress | None:

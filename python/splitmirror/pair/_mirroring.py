@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from dataclasses import replace
 
 from splitmirror import _core
 from splitmirror._types import Accept, AnyPath, Progress, accepted, words
+from splitmirror.config import read_file, remove
 from splitmirror.control import _presence
+from splitmirror.errors import ConfigError
 from splitmirror.hooks import Hooks
 from splitmirror.pair._handle import PairHandle, stoppable, watched
 from splitmirror.plan import Plan
@@ -95,8 +99,10 @@ class Mirroring(PairHandle):
             require: "application", "flushed" or "crash": raise instead of giving less.
             hooks: freeze and thaw: run round the taking of the point. Writers are held up
                 only while writes that are under way end; what takes long comes after the thaw.
+                None: those of the configuration; Hooks(): none.
 
         Raises:
+            ConfigError: there is a configuration, and it cannot be used; nothing was changed.
             StateError: the pair is not synchronized.
             OutsideWritesError: the source was, or may have been, written round the pair; call
                 refresh() to take it as it is now, or pass ``as_of_last_establish``.
@@ -209,7 +215,7 @@ class Mirroring(PairHandle):
         return self._report(Status, self._core.release, name="release")
 
     def detach(self) -> DetachReport:
-        """End the pair: its catalog goes, source and mirror stay as they are.
+        """End the pair: catalog and configuration go, source and mirror stay as they are.
 
         The object is closed afterwards.
 
@@ -217,6 +223,13 @@ class Mirroring(PairHandle):
             HeldError: the mirror is on hold.
             StateError: a restore is pending; resume or abandon it first.
         """
+        folder = self._core.catalog_path
         report = self._report(DetachReport, self._core.detach)
         _presence.left(self)
+        # The core leaves what is not its own, and with it the folder. A later pair of this mirror
+        # must not stop this one's application. Another program's file of that name stays.
+        with contextlib.suppress(ConfigError, OSError):
+            read_file(folder)
+            remove(folder)
+            os.rmdir(folder)
         return report

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from splitmirror import _core
@@ -75,7 +76,9 @@ class Restoring(Starting):
             while_in_use: go on although other processes have the source open.
             ignore_sidecars: go on although the source has, for instance, a newer ``-wal`` file.
             accept: conditions to override by name, such as "mirror-skewed".
-            hooks: stop, before anything of the source changes, and start, after it is restored.
+            hooks: stop and unmount, before anything of the source changes, and mount and start,
+                after it is restored. None: those of the configuration, but none for a scratch
+                copy; Hooks(): none.
             progress: called with (phase, bytes done, bytes in total); its exceptions cancel.
             cancel: cancels from another thread; resume_restore() then goes on.
 
@@ -92,9 +95,12 @@ class Restoring(Starting):
             FormatError: the plug-in of the format failed.
             NoSpaceError, AreaIOError: reading or writing failed; resume_restore() goes on.
             CancelledError: ``cancel`` was used.
-            HookError: the stop hook failed; nothing was restored.
+            HookError: the stop or unmount hook failed; nothing was restored.
+            ConfigError: there is a configuration, and it cannot be used; nothing was changed.
         """
-
+        if hooks is None and to is not None:
+            # Nobody has to stop for what does not touch the source.
+            hooks = Hooks()
         wanted = Wanted(ranges=ranges, index=index, member=member, format=format)
         wanted.check(full=full, plan=plan is not None)
         places = self._wanted_ranges(wanted, scratch=to is not None, restart=restart)
@@ -115,11 +121,9 @@ class Restoring(Starting):
                 cancel=token,
             )
 
-        run = self._hook_run(hooks, None)
-        with run:
-            self._stop(run)
-            receipt = self._report(Receipt, restore, name="restore", cancel=token)
-        return replace(receipt, hooks=run.results)
+        # To a scratch copy it does not matter what of the source is restored.
+        anew = restart or to is not None
+        return self._between_hooks(hooks, restore, "restore", token, restart=anew)
 
     def heal(
         self,
@@ -128,13 +132,14 @@ class Restoring(Starting):
         while_in_use: bool = False,
         ignore_sidecars: bool = False,
         accept: Accept = (),
+        hooks: Hooks | None = None,
         progress: Progress | None = None,
         cancel: _core.CancelToken | None = None,
     ) -> Receipt:
         """Restore just the blocks that the application wrote during the restore of a receipt.
 
-        For when what it wrote meanwhile turns out to be wrong too. Other arguments are those of
-        resume_restore().
+        For when what it wrote meanwhile turns out to be wrong too. Other arguments and hooks are
+        those of resume_restore().
 
         Args:
             receipt: what the restore gave, or its ``restore_id`` alone.
@@ -144,19 +149,18 @@ class Restoring(Starting):
         """
         restore_id = restore_id_of(receipt)
         token = stoppable(cancel)
-        return self._report(
-            Receipt,
-            lambda: self._core.heal(
+
+        def heal() -> str:
+            return self._core.heal(
                 restore_id,
                 while_in_use=while_in_use,
                 ignore_sidecars=ignore_sidecars,
                 accept=accepted(accept),
                 progress=watched(progress),
                 cancel=token,
-            ),
-            name="heal",
-            cancel=token,
-        )
+            )
+
+        return self._between_hooks(hooks, heal, "heal", token)
 
     def resume_restore(
         self,
@@ -164,6 +168,7 @@ class Restoring(Starting):
         while_in_use: bool = False,
         ignore_sidecars: bool = False,
         accept: Accept = (),
+        hooks: Hooks | None = None,
         progress: Progress | None = None,
         cancel: _core.CancelToken | None = None,
     ) -> Receipt:
@@ -175,18 +180,17 @@ class Restoring(Starting):
             StateError: no restore is pending.
         """
         token = stoppable(cancel)
-        return self._report(
-            Receipt,
-            lambda: self._core.resume_restore(
+
+        def resume() -> str:
+            return self._core.resume_restore(
                 while_in_use=while_in_use,
                 ignore_sidecars=ignore_sidecars,
                 accept=accepted(accept),
                 progress=watched(progress),
                 cancel=token,
-            ),
-            name="resume_restore",
-            cancel=token,
-        )
+            )
+
+        return self._between_hooks(hooks, resume, "resume_restore", token, resumes=True)
 
     def abandon_restore(self) -> AbandonReport:
         """Give up an interrupted restore and list what of the source stays unrestored.
@@ -195,6 +199,21 @@ class Restoring(Starting):
             StateError: no restore is pending.
         """
         return self._report(AbandonReport, self._core.abandon_restore, name="abandon_restore")
+
+    def _between_hooks(
+        self,
+        hooks: Hooks | None,
+        verb: Callable[[], str],
+        name: str,
+        cancel: _core.CancelToken,
+        **how: bool,
+    ) -> Receipt:
+        self._not_in_a_hook()
+        run = self._hook_run(hooks, None)
+        with run:
+            self._make_way(run, name, **how)
+            receipt = self._report(Receipt, verb, name=name, cancel=cancel)
+        return replace(receipt, hooks=run.results)
 
     def plan_restore(
         self,

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from splitmirror._logging import drain
 from splitmirror._types import Accept, Ranges, accepted
-from splitmirror.errors import ArgumentError
-from splitmirror.hooks import HookRun, Hooks
+from splitmirror.errors import ArgumentError, StateError
+from splitmirror.hooks import Before, Hooks
 from splitmirror.layout import Index
+from splitmirror.pair._handle import VerbHooks
 from splitmirror.pair._places import Places, Wanted
 from splitmirror.pair.restorejob import RestoreJob
 from splitmirror.plan import Plan
+from splitmirror.reports import Status
+from splitmirror.states import Condition, State
+
+_BEFORE_A_RESTORE: tuple[Before, ...] = ("stop", "unmount")
 
 
 class Starting(Places):
@@ -47,19 +52,24 @@ class Starting(Places):
             resume: go on with the restore that is pending; excludes the arguments before.
             ignore_sidecars: go on although the source has, for instance, a newer ``-wal`` file.
             accept: conditions to override by name, such as "mirror-skewed".
-            hooks: stop, before anything changes, and start, as soon as the restore has taken
-                effect: not at the end of the copying.
-            throttle: copy at most so many bytes a second; None: no limit.
+            hooks: stop and unmount, before anything changes, and mount and start, as soon as the
+                restore has taken effect: not at the end of the copying. None: those of the
+                configuration; Hooks(): none.
+            throttle: copy at most so many bytes a second; 0: no limit; None: what the
+                configuration says, and no limit where it says nothing.
 
         Raises:
             ArgumentError: the pair is not of mode "exclusive", or arguments exclude each other.
             StateError: the pair is not split, or a restore is pending or running.
-            HookError: the stop hook failed; nothing was restored.
+            HookError: the stop or unmount hook failed; nothing was restored.
+            ConfigError: there is a configuration, and it cannot be used; nothing was changed.
             SourceMountedError, SidecarError, MirrorSkewedError, StalePlanError, RangeError,
                 MemberMovedError, FormatError: as restore().
         """
         self._not_in_a_hook()
-        rate = 0 if throttle is None else max(1, int(throttle))
+        if throttle is None:
+            throttle = self.config().restore.throttle
+        rate = max(1, int(throttle)) if throttle else 0
         wanted = Wanted(ranges=ranges, index=index, member=member, format=format)
         wanted.check(full=full, plan=plan is not None)
         if resume and (plan or full or ranges is not None or wanted.by_place or restart):
@@ -72,7 +82,9 @@ class Starting(Places):
         run = self._hook_run(hooks, None)
         try:
             with run:
-                self._stop(run)
+                # In the other mode, which a pair has for good, nobody is stopped for a refusal.
+                if self._core.mode == "exclusive":
+                    self._make_way(run, "start_restore", resumes=resume, restart=restart)
                 if resume:
                     core = self._core.start_resume(
                         ignore_sidecars=ignore_sidecars, accept=accepted(accept), rate=rate
@@ -105,10 +117,31 @@ class Starting(Places):
             self._last_job = RestoreJob(core)
         return self._last_job
 
-    @staticmethod
-    def _stop(run: HookRun) -> None:
-        """Run the stop hook; without it nothing is restored."""
-        run.before("stop")
-        error = run.failure("stop")
-        if error is not None:
-            raise error
+    def _make_way(
+        self, run: VerbHooks, verb: str, *, resumes: bool = False, restart: bool = False
+    ) -> None:
+        """Run the stop and the unmount hook; when one fails nothing is restored.
+
+        No application is stopped for a verb that the pair's state does not allow.
+        """
+        if run.round_restore:
+            self._check_legal(verb, resumes, restart)
+        for hook in _BEFORE_A_RESTORE:
+            run.before(hook)
+            if (error := run.failure(hook)) is not None:
+                raise error
+
+    def _check_legal(self, verb: str, resumes: bool, restart: bool) -> None:
+        status = Status.from_json(self._core.status())
+        pending = Condition.RESTORE_PENDING in status.conditions
+        # What else may be refused depends on what the caller accepts, and on who has unmounted.
+        if status.state is State.SPLIT and (restart or pending == resumes):
+            return
+        now = ", ".join([status.state, *status.conditions])
+        raise StateError(
+            f"{verb}() is not possible while the pair is {now}, so no hook was run; "
+            f"legal now: {', '.join(status.next)}",
+            verb=verb,
+            state=now,
+            legal=list(status.next),
+        )

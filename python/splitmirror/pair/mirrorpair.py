@@ -15,10 +15,11 @@ from splitmirror.errors import SplitMirrorError
 from splitmirror.pair._access import Access
 from splitmirror.pair._guarding import Guarding
 from splitmirror.pair._handle import watched
+from splitmirror.pair._mounting import Mounting
 from splitmirror.states import Condition, State
 
 
-class MirrorPair(Guarding, Access):
+class MirrorPair(Guarding, Mounting, Access):
     """A source, the mirror kept equal to it, and what is known of the two.
 
     Made by `create`, found again by `open` through the catalog beside the mirror. Close it when

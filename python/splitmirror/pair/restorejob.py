@@ -59,6 +59,11 @@ class RestoreJob:
         return replace(receipt, hooks=self._hooks)
 
     @property
+    def hooks(self) -> tuple[HookReport, ...]:
+        """How the hooks went: they have run by now; empty for a job that restore_job found."""
+        return self._hooks
+
+    @property
     def receipt(self) -> Receipt | None:
         """The receipt, or None while it runs. Raises what wait() raises once it has ended."""
         return None if self._core.running else self.wait(0)

@@ -7,11 +7,21 @@ paths are text for people (bytes that are no UTF-8 appear as ``\\xNN``). Every r
 
 from __future__ import annotations
 
+from splitmirror.reports._browsing import (
+    ExtractReport,
+    MemberReport,
+    SkippedFile,
+    TreeEntry,
+)
 from splitmirror.reports._checking import (
     DifferingRange,
     ScrubReport,
     SealReport,
     VerifyReport,
+)
+from splitmirror.reports._configuring import (
+    ConfigReport,
+    SettingReport,
 )
 from splitmirror.reports._controlling import CancelReport, JobReport
 from splitmirror.reports._looking import (
@@ -33,6 +43,10 @@ from splitmirror.reports._mirroring import (
     RepairReport,
     SplitReport,
 )
+from splitmirror.reports._mounting import (
+    MountReport,
+    UnmountReport,
+)
 from splitmirror.reports._pairs import (
     CopyReport,
     PairReport,
@@ -49,12 +63,16 @@ __all__ = [
     "ArraysInUse",
     "CancelReport",
     "Check",
+    "ConfigReport",
     "CopyReport",
     "DetachReport",
     "DifferingRange",
     "EstablishReport",
     "Event",
+    "ExtractReport",
     "JobReport",
+    "MemberReport",
+    "MountReport",
     "OldestMirror",
     "PairReport",
     "PassedOver",
@@ -65,11 +83,15 @@ __all__ = [
     "RepairReport",
     "ScrubReport",
     "SealReport",
+    "SettingReport",
     "SiblingStatus",
+    "SkippedFile",
     "SplitReport",
     "Stamp",
     "Status",
     "Tracking",
+    "TreeEntry",
+    "UnmountReport",
     "UnreadablePair",
     "VerifyReport",
 ]

@@ -23,7 +23,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProvenanceRun(Document):
-    """A run of blocks of one origin: "mirror", "app-written" or "pending"; in bytes."""
+    """A run of blocks of one origin: "mirror", "app-written", "mapped-write" or "pending"."""
 
     offset: int
     length: Bytes
@@ -73,11 +73,12 @@ class Receipt(CopyReport):
         """Give one number a block of ``block_size`` bytes, for all of the source.
 
         0: kept, it was equal to the mirror. 1: brought back from the mirror. 2: written by the
-        application since the restore took effect. 3: still to be brought back.
+        application since the restore took effect. 3: still to be brought back. 4: as 2, from a
+        page that a program had mapped: the rest of the page may be older than the restore.
         """
         import numpy as np
 
-        codes = {"mirror": 1, "app-written": 2, "pending": 3}
+        codes = {"mirror": 1, "app-written": 2, "pending": 3, "mapped-write": 4}
         blocks = np.zeros(self.blocks_total, dtype=np.uint8)
         for run in self.provenance:
             first = run.offset // self.block_size

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 import signal
 import threading
 import time
@@ -15,6 +16,8 @@ import pytest
 from hook_runs import BRIEF, FOREVER, SOON, eventually, number_in, runs, shell, use
 from splitmirror import errors
 from splitmirror.hooks import Before, Hooks
+
+PAIRS = [("freeze", "thaw"), ("stop", "start"), ("unmount", "mount")]
 
 # --- Before and after --------------------------------------------------------------------------
 
@@ -48,7 +51,7 @@ FAILING: list[Any] = [
 
 
 @pytest.mark.parametrize("hook", FAILING)
-@pytest.mark.parametrize("pair", [("freeze", "thaw"), ("stop", "start")])
+@pytest.mark.parametrize("pair", PAIRS)
 def test_the_counterpart_runs_after_each_kind_of_failure(
     hook: Any, pair: tuple[Any, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -65,6 +68,45 @@ def test_the_counterpart_runs_after_each_kind_of_failure(
     assert [record.getMessage() for record in caplog.records] == list(run.warnings)
 
 
+def test_a_report_fits_a_line_and_says_what_it_means() -> None:
+    run = use(Hooks(stop="false", start="true", timeout=SOON))
+    run.before("stop")
+    run.end()
+    stop, start = run.results
+    assert re.fullmatch(r"stop failed \(.*s\)", stop.in_line())
+    assert re.fullmatch(r"start ok \(.*s\)", start.in_line())
+    assert start.warning == ""
+
+
+def test_the_end_runs_what_is_left_the_last_begun_first() -> None:
+    calls: list[str] = []
+
+    def note(name: str) -> Any:
+        def hook() -> None:
+            calls.append(name)
+            if name == "mount":
+                raise KeyboardInterrupt
+
+        return hook
+
+    run = use(Hooks(**{name: note(name) for pair in PAIRS for name in pair}))
+    for before in ("freeze", "stop", "unmount"):
+        assert run.before(before)
+    run.after("thaw")
+    with pytest.raises(KeyboardInterrupt):
+        run.end()
+    assert calls == ["freeze", "stop", "unmount", "thaw", "mount", "start"]
+    run.end()
+    assert len(calls) == 6
+
+
+def test_the_end_leaves_alone_what_was_never_begun() -> None:
+    run = use(Hooks(stop="true", start="true", unmount="false", mount="true", timeout=SOON))
+    run.before("stop")
+    run.end()
+    assert [report.hook for report in run.results] == ["stop", "start"]
+
+
 def test_what_was_never_frozen_is_not_thawed() -> None:
     run = use(Hooks(freeze="true", thaw="true", timeout=SOON))
     run.after("thaw")
@@ -79,7 +121,10 @@ def test_a_thaw_or_start_alone_runs() -> None:
     assert [(report.hook, report.ok) for report in run.results] == [("thaw", True), ("start", True)]
 
 
-@pytest.mark.parametrize(("after", "means"), [("thaw", "still be frozen"), ("start", "not be run")])
+MEANS = [("thaw", "still be frozen"), ("start", "not be run"), ("mount", "not be mounted")]
+
+
+@pytest.mark.parametrize(("after", "means"), MEANS)
 def test_a_failing_thaw_or_start_warns_and_does_not_raise(
     after: Any, means: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -121,7 +166,7 @@ def interrupt_when(path: Path) -> None:
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
-@pytest.mark.parametrize("pair", [("freeze", "thaw"), ("stop", "start")])
+@pytest.mark.parametrize("pair", PAIRS)
 def test_an_interrupt_goes_on_after_the_counterpart(
     pair: tuple[Before, Any], stop: type[BaseException]
 ) -> None:
@@ -209,7 +254,7 @@ async def later() -> None:
     raise AssertionError
 
 
-@pytest.mark.parametrize("name", ["freeze", "thaw", "stop", "start"])
+@pytest.mark.parametrize("name", [name for pair in PAIRS for name in pair])
 @pytest.mark.parametrize(
     "hook",
     [

@@ -1,0 +1,122 @@
+"""Serving a mount in this process until somebody unmounts it or asks for the end.
+
+The threads that serve are the core's own. This one only waits, and ends things in order:
+unmount, then close the pair, then go.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from splitmirror import _core
+from splitmirror._logging import drain
+from splitmirror.config import MountSettings
+from splitmirror.errors import MountBusyError
+from splitmirror.mounts._notify import Manager
+from splitmirror.pair import MirrorPair
+from splitmirror.reports import MountReport
+from splitmirror.units import printable
+
+__all__ = ["serve"]
+
+_TICK = 0.2
+"""Seconds between two looks at signals."""
+
+_AGAIN = 5
+"""So many looks after an unmount was refused, it is tried again."""
+
+
+def serve(
+    pair: MirrorPair,
+    settings: MountSettings,
+    *,
+    ready: Callable[[MountReport], object],
+    told: Callable[[str], object],
+) -> None:
+    """Mount the volume of an open pair and serve it until it is unmounted; the pair stays open.
+
+    A first SIGTERM, SIGINT or SIGHUP unmounts as soon as nobody uses it. A second one takes it
+    away from the folder at once; who has it open goes on, and it ends with the last of them.
+
+    Args:
+        pair: of mode "exclusive".
+        settings: where, an empty folder, and how.
+        ready: called once it is mounted.
+        told: called with a sentence when an unmount has to wait.
+
+    Raises:
+        MountError: it cannot be mounted there.
+        ArgumentError: the pair is not of mode "exclusive".
+    """
+    manager = Manager()
+    with _signals() as asked:
+        try:
+            mount = _core.Mount.start(
+                pair._core,
+                settings.mountpoint or "",
+                threads=settings.threads or 0,
+                allow_other=settings.allow_other,
+            )
+        finally:
+            drain()
+        ready(_report(pair, mount))
+        manager.tell(READY="1", STATUS=f"serving {printable(str(pair.source_path))}")
+        _attend(mount, asked, manager, told)
+
+
+def _attend(
+    mount: _core.Mount, asked: list[int], manager: Manager, told: Callable[[str], object]
+) -> None:
+    answered = looks = 0
+    refused = ""
+    while not mount.wait(_TICK):
+        drain()
+        manager.alive()
+        looks += 1
+        if len(asked) == answered and not (refused and looks % _AGAIN == 0):
+            continue
+        answered = len(asked)
+        try:
+            mount.unmount(lazily=answered > 1)
+            refused = ""
+        except MountBusyError as busy:
+            if str(busy) != refused:
+                told(f"{busy}; waiting (a second signal detaches it)")
+            refused = str(busy)
+        finally:
+            manager.tell(STOPPING="1")
+    drain()
+
+
+def _report(pair: MirrorPair, mount: _core.Mount) -> MountReport:
+    mountpoint = os.fsdecode(mount.mountpoint)
+    stale = "A mount there whose process had died was taken away."
+    return MountReport(
+        mountpoint=printable(mountpoint),
+        volume=printable(os.path.join(mountpoint, "volume")),
+        source=printable(str(pair.source_path)),
+        mirror=printable(str(pair.mirror_path)),
+        pid=os.getpid(),
+        notes=(stale,) if mount.replaced_stale else (),
+    )
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Collect the signals that ask for the end, instead of being ended or interrupted by them."""
+    asked: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        asked.append(number)
+
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    before = {number: signal.signal(number, note) for number in numbers}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
