@@ -128,12 +128,20 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
+@pytest.fixture(scope="session")
+def runtime_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the processes of this run have their sockets."""
+    return tmp_path_factory.mktemp("runtime")
+
+
 @pytest.fixture(autouse=True)
-def state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def state_home(tmp_path: Path, runtime_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A state directory of the test's own, also for the processes that it starts."""
     home = tmp_path / "state-home"
     home.mkdir(mode=0o700)
     monkeypatch.setenv("SPLITMIRROR_STATE_DIR", str(home))
+    # Not in the test's folder: sockets come and go beside the tests that see any change there.
+    monkeypatch.setenv("SPLITMIRROR_RUNTIME_DIR", str(runtime_folder))
     return home
 
 

@@ -23,6 +23,7 @@ from splitmirror.reports import (
     _browsing,
     _checking,
     _configuring,
+    _controlling,
     _looking,
     _mirroring,
     _pairs,
@@ -43,6 +44,7 @@ MODULES = [
     _checking,
     _browsing,
     _looking,
+    _controlling,
     _configuring,
     demo_report,
 ]

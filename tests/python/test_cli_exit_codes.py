@@ -93,7 +93,11 @@ def test_differences_exit_4_and_an_unreadable_pair_6(tmp_path: Path) -> None:
     assert len(run_json("list", tmp_path, code=6)["entries"]) == 1
 
 
-def test_a_pair_that_is_in_use_exits_5_and_status_works_beside_it(tmp_path: Path) -> None:
+def test_a_pair_that_is_in_use_exits_5_and_status_works_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Who could be asked would carry the commands out.
+    monkeypatch.setenv("SPLITMIRROR_CONTROL", "0")
     source, mirror = make_pair(tmp_path)
     with MirrorPair.open(mirror):
         for command in ("establish", "verify", "restore", "detach", "seal"):

@@ -17,6 +17,8 @@ COMMANDS = {
     "split": ("mirroring", "Freeze the mirror as a point in time."),
     "refresh": ("refreshing", "Take a new point in time: establish and split."),
     "restore": ("restoring", "Bring the source back; the mirror stays split."),
+    "start-restore": ("running", "Begin a restore that copies behind the application."),
+    "pause": ("running", "Stop the copying of such a restore; it stays in effect."),
     "resume-restore": ("restoring", "Go on with an interrupted restore."),
     "abandon-restore": ("restoring", "Give up an interrupted restore."),
     "heal": ("healing", "Restore what was written during a restore."),
@@ -30,6 +32,9 @@ COMMANDS = {
     "seal": ("checking", "Record the digests of the mirror's blocks."),
     "scrub": ("checking", "Compare the mirror with its seal."),
     "status": ("inspecting", "Show where a pair stands and what it asks for."),
+    "wait": ("running", "Wait until a pair is as wanted."),
+    "cancel": ("running", "Stop the verbs that are under way elsewhere."),
+    "flush": ("running", "Make durable what was written through a pair."),
     "history": ("inspecting", "Show what happened to a pair."),
     "list": ("inspecting", "Find the pairs below a folder."),
     "config": ("configuring", "Show and change what a pair's verbs do by themselves."),
@@ -77,7 +82,8 @@ def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> 
 
 
 EPILOG = """Exit codes: 0 ok, 1 failed, 2 usage, 3 wrong state, 4 data differs, 5 in use,
-6 degraded or incomplete, 8 refused by protection, 130 and 143 stopped by a signal."""
+6 degraded or incomplete, 7 waited too long, 8 refused by protection,
+130 and 143 stopped by a signal."""
 
 
 @click.group(

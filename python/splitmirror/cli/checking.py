@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
+from splitmirror.cli.opened import open_pair
 from splitmirror.cli.options import accept_option, common, pair_options
 from splitmirror.cli.output import show
 from splitmirror.cli.progress import progress
 from splitmirror.cli.run import EXIT_DIFFERS
-from splitmirror.pair import MirrorPair
 
 
 @click.command("verify")
@@ -19,7 +19,7 @@ def verify_command(
     mirror: str, source: str | None, catalog: str | None, from_medium: bool, as_json: bool
 ) -> int:
     """Compare the MIRROR with its source; exits 4 when they differ."""
-    with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
+    with open_pair(mirror, source, catalog) as pair:
         with progress(as_json) as watch:
             report = pair.verify(from_medium=from_medium, progress=watch)
         show(report, as_json)
@@ -38,7 +38,7 @@ def seal_command(
     as_json: bool,
 ) -> None:
     """Record the digests of the MIRROR's blocks, with one root digest."""
-    with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
+    with open_pair(mirror, source, catalog) as pair:
         with progress(as_json) as watch:
             report = pair.seal(accept=accept, progress=watch)
         show(report, as_json)
@@ -49,7 +49,7 @@ def seal_command(
 @common
 def scrub_command(mirror: str, source: str | None, catalog: str | None, as_json: bool) -> int:
     """Compare the MIRROR with its seal; exits 4 when it is not intact."""
-    with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
+    with open_pair(mirror, source, catalog) as pair:
         with progress(as_json) as watch:
             report = pair.scrub(progress=watch)
         show(report, as_json)

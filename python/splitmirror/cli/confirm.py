@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import click
 
+from splitmirror.cli.opened import OpenPair
 from splitmirror.errors import SplitMirrorError
-from splitmirror.pair import MirrorPair
 from splitmirror.reports import Status
 from splitmirror.states import State
 from splitmirror.units import format_time, printable
@@ -42,7 +42,7 @@ def ask(question: str, *, yes: bool, as_json: bool = False) -> None:
         raise UnconfirmedError("Nothing was changed.")
 
 
-def ask_for_point(pair: MirrorPair, *, yes: bool, as_json: bool) -> None:
+def ask_for_point(pair: OpenPair, *, yes: bool, as_json: bool) -> None:
     """Ask when the mirror holds a point in time that is about to be given up."""
     if yes or pair.state != State.SPLIT:
         return
@@ -55,7 +55,7 @@ def ask_for_point(pair: MirrorPair, *, yes: bool, as_json: bool) -> None:
     )
 
 
-def ask_for_source(pair: MirrorPair, *, yes: bool, as_json: bool) -> None:
+def ask_for_source(pair: OpenPair, *, yes: bool, as_json: bool) -> None:
     """Ask before the source is overwritten with the mirror's point in time."""
     if yes:
         return

@@ -9,6 +9,7 @@ import click
 
 from splitmirror.cli.confirm import ask, ask_for_point
 from splitmirror.cli.hooking import HookFlags, hook_options
+from splitmirror.cli.opened import open_pair
 from splitmirror.cli.options import accept_option, common, pair_options, yes_option
 from splitmirror.cli.output import show
 from splitmirror.cli.progress import progress
@@ -17,7 +18,6 @@ from splitmirror.cli.restoring import (
     show_receipt,
     while_in_use_option,
 )
-from splitmirror.pair import MirrorPair
 from splitmirror.reports import Receipt
 from splitmirror.states import Condition, State
 from splitmirror.units import format_bytes, printable
@@ -49,7 +49,7 @@ def heal_command(
     RECEIPT is a file with what 'restore --json' printed; - reads it from stdin.
     """
     given = _read_receipt(receipt)
-    with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
+    with open_pair(mirror, source, catalog) as pair:
         # In any other state it is refused; a question before that would mislead.
         pending = Condition.RESTORE_PENDING in pair.conditions
         if pair.state == State.SPLIT and not pending and given.restore_id is not None:
@@ -110,7 +110,7 @@ def repair_command(
     as_json: bool,
 ) -> None:
     """Rebuild the MIRROR from another one; the source is not read, and may be missing."""
-    with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
+    with open_pair(mirror, source, catalog) as pair:
         ask_for_point(pair, yes=yes, as_json=as_json)
         if pair.state == State.SYNCHRONIZED:
             # It may be all that there is of what the source last held.

@@ -9,11 +9,11 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 import click
 
+from splitmirror.cli.opened import OpenPair
 from splitmirror.cli.run import EXIT_INCOMPLETE
 from splitmirror.config import KEYS, load
 from splitmirror.errors import ArgumentError
 from splitmirror.hooks import HookReport, Hooks
-from splitmirror.pair import MirrorPair
 from splitmirror.units import printable
 
 __all__ = ["HookFlags", "hook_options", "tell_failed_hooks"]
@@ -40,7 +40,7 @@ class HookFlags:
     texts: Mapping[str, str]
     none: bool = False
 
-    def of(self, pair: MirrorPair) -> Hooks | None:
+    def of(self, pair: OpenPair) -> Hooks | None:
         """Give the hooks for a verb of the pair; None: those of its configuration.
 
         Raises:

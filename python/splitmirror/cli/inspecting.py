@@ -9,6 +9,7 @@ from splitmirror._rows import rows
 from splitmirror.cli.options import common
 from splitmirror.cli.output import show, show_entries, show_table
 from splitmirror.cli.run import EXIT_INCOMPLETE
+from splitmirror.errors import NoOwnerError, OwnerGoneError, PairInUseError
 from splitmirror.reports import Status, UnreadablePair
 from splitmirror.units import format_bytes, format_time, printable
 
@@ -23,7 +24,21 @@ catalog_option = click.option(
 @common
 def status_command(mirror: str, catalog: str | None, as_json: bool) -> None:
     """Show where the pair of a MIRROR stands, and what it asks for."""
-    show(lookup.status(mirror, catalog=catalog), as_json)
+    found = lookup.status(mirror, catalog=catalog)
+    if found.owner_pid is not None:
+        # Its answer has what goes on, and what it knows of changes.
+        found = _told_by_owner(mirror, catalog) or found
+    show(found, as_json)
+
+
+def _told_by_owner(mirror: str, catalog: str | None) -> Status | None:
+    """Ask the process that has the pair open; None when the files have to do."""
+    from splitmirror.control import connect
+
+    try:
+        return connect(mirror, catalog=catalog).status()
+    except (PairInUseError, OwnerGoneError, NoOwnerError):
+        return None
 
 
 @click.command("history")

@@ -6,6 +6,7 @@ import click
 
 from splitmirror.cli.confirm import ask_for_point
 from splitmirror.cli.hooking import HookFlags, hook_options, tell_failed_hooks
+from splitmirror.cli.opened import open_pair
 from splitmirror.cli.options import (
     accept_option,
     common,
@@ -15,7 +16,6 @@ from splitmirror.cli.options import (
 )
 from splitmirror.cli.output import show
 from splitmirror.cli.progress import progress
-from splitmirror.pair import MirrorPair
 
 require_option = click.option(
     "--require",
@@ -44,7 +44,7 @@ def establish_command(
     as_json: bool,
 ) -> None:
     """Make the MIRROR equal to its source and keep it so; resumes when interrupted."""
-    with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
+    with open_pair(mirror, source, catalog) as pair:
         if dry_run:
             show(pair.plan_establish(force=force).report, as_json)
             return
@@ -76,7 +76,7 @@ def split_command(
     as_json: bool,
 ) -> int:
     """Freeze the MIRROR as a point in time; exits 6 when a hook failed."""
-    with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
+    with open_pair(mirror, source, catalog) as pair:
         report = pair.split(
             label=label,
             as_of_last_establish=as_of_last_establish,

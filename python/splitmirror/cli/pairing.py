@@ -8,6 +8,7 @@ import stat
 import click
 
 from splitmirror.cli.confirm import ask
+from splitmirror.cli.opened import open_pair
 from splitmirror.cli.options import common, dry_run_option, pair_options, size, yes_option
 from splitmirror.cli.output import show, show_dry_run
 from splitmirror.cli.progress import progress
@@ -119,7 +120,7 @@ def hold_command(
     mirror: str, source: str | None, catalog: str | None, reason: str | None, as_json: bool
 ) -> None:
     """Protect a split MIRROR: it cannot be established, detached or overwritten."""
-    with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
+    with open_pair(mirror, source, catalog) as pair:
         show(pair.hold(reason), as_json)
 
 
@@ -128,5 +129,5 @@ def hold_command(
 @common
 def release_command(mirror: str, source: str | None, catalog: str | None, as_json: bool) -> None:
     """Take back the hold of a MIRROR."""
-    with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
+    with open_pair(mirror, source, catalog) as pair:
         show(pair.release(), as_json)

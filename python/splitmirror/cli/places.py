@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 import click
 
+from splitmirror.cli.opened import open_pair
 from splitmirror.cli.options import byte_range, common, pair_options
 from splitmirror.cli.output import show_names
 from splitmirror.layout import Index
-from splitmirror.pair import MirrorPair
 from splitmirror.units import printable
 
 __all__ = ["array_index", "members_command", "place_options"]
@@ -99,5 +99,5 @@ def members_command(
     mirror: str, source: str | None, catalog: str | None, format: str | None, as_json: bool
 ) -> None:
     """List what of the MIRROR restore can bring back alone, by --member."""
-    with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
+    with open_pair(mirror, source, catalog) as pair:
         show_names("members", pair.members(format), as_json)

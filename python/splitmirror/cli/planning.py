@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
+from splitmirror.cli.opened import open_pair
 from splitmirror.cli.options import common, pair_options
 from splitmirror.cli.output import show
 from splitmirror.cli.places import place_options
-from splitmirror.pair import MirrorPair
 
 
 @click.group("plan")
@@ -25,7 +25,7 @@ def plan_establish_command(
     mirror: str, source: str | None, catalog: str | None, force: bool, as_json: bool
 ) -> None:
     """Show what establish would copy to the MIRROR."""
-    with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
+    with open_pair(mirror, source, catalog) as pair:
         show(pair.plan_establish(force=force).report, as_json)
 
 
@@ -43,5 +43,5 @@ def plan_restore_command(
     as_json: bool,
 ) -> None:
     """Show what restore would copy to the source of the MIRROR."""
-    with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
+    with open_pair(mirror, source, catalog) as pair:
         show(pair.plan_restore(full=full, **places).report, as_json)

@@ -10,11 +10,11 @@ from splitmirror._rotation import choose
 from splitmirror.cli.confirm import ask_for_point
 from splitmirror.cli.hooking import HookFlags, hook_options, tell_failed_hooks
 from splitmirror.cli.mirroring import force_option, label_option, require_option
+from splitmirror.cli.opened import open_pair
 from splitmirror.cli.options import accept_option, common, dry_run_option, yes_option
 from splitmirror.cli.output import show
 from splitmirror.cli.progress import progress
 from splitmirror.errors import StalePlanError
-from splitmirror.pair import MirrorPair
 from splitmirror.reports import OldestMirror
 
 
@@ -70,7 +70,7 @@ def refresh_command(
         raise click.UsageError("several mirrors: --oldest chooses one of them")
     else:
         (path,) = mirror
-    with MirrorPair.open(path, source=source, catalog=catalog) as pair:
+    with open_pair(path, source, catalog) as pair:
         if dry_run:
             show(pair.plan_establish(force=force).report, as_json)
             return 0

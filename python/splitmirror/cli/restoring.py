@@ -10,6 +10,7 @@ import click
 
 from splitmirror.cli.confirm import ask, ask_for_source
 from splitmirror.cli.hooking import HookFlags, hook_options, tell_failed_hooks
+from splitmirror.cli.opened import OpenPair, open_pair
 from splitmirror.cli.options import (
     accept_option,
     common,
@@ -22,7 +23,6 @@ from splitmirror.cli.places import place_options
 from splitmirror.cli.progress import progress
 from splitmirror.cli.putting import file_options, restored_file
 from splitmirror.cli.run import EXIT_INCOMPLETE
-from splitmirror.pair import MirrorPair
 from splitmirror.reports import Receipt
 from splitmirror.states import Condition, State
 from splitmirror.units import format_bytes, printable
@@ -74,7 +74,7 @@ def restore_command(
     asked = {"dry_run": dry_run, "yes": yes, "as_json": as_json}
     if restored_file(mirror, catalog, places, to, elsewhere, **asked):
         return 0
-    with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
+    with open_pair(mirror, source, catalog) as pair:
         if dry_run:
             _show_plan(pair, full=full, places=places, to=to, as_json=as_json)
             return 0
@@ -122,7 +122,7 @@ def resume_restore_command(
     as_json: bool,
 ) -> int:
     """Go on with an interrupted restore; what was written through the pair since stays."""
-    with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
+    with open_pair(mirror, source, catalog) as pair:
         if dry_run:
             show(pair.status(), as_json)
             return 0
@@ -147,7 +147,7 @@ def abandon_restore_command(
     mirror: str, source: str | None, catalog: str | None, yes: bool, as_json: bool
 ) -> None:
     """Give up an interrupted restore; what is not restored stays as it is."""
-    with MirrorPair.open(mirror, source=source, catalog=catalog) as pair:
+    with open_pair(mirror, source, catalog) as pair:
         if Condition.RESTORE_PENDING in pair.conditions:
             found = pair.status()
             ask(
@@ -160,7 +160,7 @@ def abandon_restore_command(
 
 
 def _show_plan(
-    pair: MirrorPair,
+    pair: OpenPair,
     *,
     full: bool,
     places: dict[str, Any],

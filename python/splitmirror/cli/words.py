@@ -20,6 +20,7 @@ FLAGS = {
     "ignore_sidecars",
     "overwrite",
     "restart",
+    "resume",
     "while_in_use",
 }
 OPTION = r"(?P<name>[a-z_]+)=(?P<value>True|\{[^{}]*\}|)"

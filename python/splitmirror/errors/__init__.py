@@ -2,7 +2,7 @@
 
 Each has a stable ``id``, the ``exit_code`` that the command line ends with, and its facts as
 attributes (also in ``fields``). Exit codes: 1 failed, 2 usage, 3 wrong state, 4 data differs,
-5 in use, 6 degraded or incomplete, 8 refused by protection.
+5 in use, 6 degraded or incomplete, 7 waited too long, 8 refused by protection.
 """
 
 from __future__ import annotations
@@ -20,6 +20,13 @@ from splitmirror.errors._areas import (
 from splitmirror.errors._base import (
     SplitMirrorError,
     SystemCallError,
+)
+from splitmirror.errors._control import (
+    DeniedError,
+    NoOwnerError,
+    OwnerGoneError,
+    RequestError,
+    WaitTimeoutError,
 )
 from splitmirror.errors._pairs import (
     AlreadyPairedError,
@@ -85,6 +92,7 @@ __all__ = [
     "ClosedPairError",
     "ConfigError",
     "ConsistencyError",
+    "DeniedError",
     "ForkedPairError",
     "FormatError",
     "HeldError",
@@ -100,14 +108,17 @@ __all__ = [
     "MovedPairError",
     "NoFileSystemError",
     "NoMirrorError",
+    "NoOwnerError",
     "NoSpaceError",
     "NotSealedError",
     "OutsideWritesError",
+    "OwnerGoneError",
     "PairInUseError",
     "PointGoneError",
     "ProtectedError",
     "RangeError",
     "ReadOnlyAreaError",
+    "RequestError",
     "SameAreaError",
     "SealMismatchError",
     "SidecarError",
@@ -119,6 +130,7 @@ __all__ = [
     "SystemCallError",
     "UnsupportedAreaError",
     "ViewsLiveError",
+    "WaitTimeoutError",
 ]
 
 # The files are an inner matter: a traceback and a pickle name the module that is documented.

@@ -9,7 +9,7 @@ from splitmirror import _core
 from splitmirror._guarded import advised, is_guarded
 from splitmirror._logging import drain
 from splitmirror._types import Accept, Progress, accepted
-from splitmirror.pair._handle import PairHandle, watched
+from splitmirror.pair._handle import PairHandle, stoppable, watched
 from splitmirror.reports import Event, ScrubReport, SealReport, Status, VerifyReport
 
 if TYPE_CHECKING:
@@ -42,11 +42,13 @@ class Checking(PairHandle):
             AreaIOError: one of the sides cannot be read.
             CancelledError: ``cancel`` was used.
         """
+        token = stoppable(cancel)
         return self._report(
             VerifyReport,
             lambda: self._core.verify(
-                from_medium=from_medium, progress=watched(progress), cancel=cancel
+                from_medium=from_medium, progress=watched(progress), cancel=token
             ),
+            cancel=token,
         )
 
     def seal(
@@ -72,11 +74,13 @@ class Checking(PairHandle):
             AreaIOError: the mirror cannot be read.
             CancelledError: ``cancel`` was used; there is no seal then.
         """
+        token = stoppable(cancel)
         return self._report(
             SealReport,
             lambda: self._core.seal(
-                accept=accepted(accept), progress=watched(progress), cancel=cancel
+                accept=accepted(accept), progress=watched(progress), cancel=token
             ),
+            cancel=token,
         )
 
     def scrub(
@@ -92,8 +96,11 @@ class Checking(PairHandle):
             StateError: the pair is not split.
             CancelledError: ``cancel`` was used.
         """
+        token = stoppable(cancel)
         return self._report(
-            ScrubReport, lambda: self._core.scrub(progress=watched(progress), cancel=cancel)
+            ScrubReport,
+            lambda: self._core.scrub(progress=watched(progress), cancel=token),
+            cancel=token,
         )
 
     def status(self) -> Status:

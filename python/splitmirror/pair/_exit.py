@@ -12,6 +12,7 @@ import weakref
 from typing import TYPE_CHECKING
 
 from splitmirror._logging import drain
+from splitmirror.control import _presence
 from splitmirror.errors import SplitMirrorError
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ os.register_at_fork(after_in_child=_open.clear)
 # Registered at import, so it runs after the hooks of those who import: they may use their pairs.
 @atexit.register
 def _close_all() -> None:
+    # What others have asked for would be in the middle of it.
+    _presence.end()
     failed: list[Exception] = []
     for pair in list(_open):
         # Closing waits its turn, and a verb of a daemon thread could keep the exit waiting for

@@ -6,14 +6,16 @@ import contextlib
 import io
 import threading
 import weakref
-from collections.abc import Callable
-from typing import Self, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from splitmirror import _core
 from splitmirror._document import Document
 from splitmirror._logging import drain
 from splitmirror._types import AnyPath, Progress
 from splitmirror.config import Config, load
+from splitmirror.control import _presence
 from splitmirror.errors import HookError, SplitMirrorError
 from splitmirror.hooks import After, Before, HookRun, Hooks
 from splitmirror.layout import ArrayLayout
@@ -21,7 +23,19 @@ from splitmirror.pair._exit import close_at_exit
 from splitmirror.reports import Status
 from splitmirror.states import State
 
+if TYPE_CHECKING:
+    from splitmirror.pair.restorejob import RestoreJob
+
 ReportT = TypeVar("ReportT", bound=Document)
+
+
+@dataclass(eq=False, frozen=True, slots=True)
+class Running:
+    """A verb that is under way, or waits for its turn; ``cancel`` is None for a short one."""
+
+    verb: str
+    cancel: _core.CancelToken | None
+    ended: threading.Event = field(default_factory=threading.Event)
 
 
 class PairHandle:
@@ -29,12 +43,15 @@ class PairHandle:
 
     def __init__(self, core: _core.Pair) -> None:
         self._core = core
-        self._busy: list[object] = []
+        self._busy: list[Running] = []
+        # The restore that was started last; others may still ask how it ended.
+        self._last_job: RestoreJob | None = None
         # Of the last array(): what index= of a restore speaks of.
         self._layout: ArrayLayout | None = None
         self._hooked: set[int] = set()
         self._files: weakref.WeakSet[io.RawIOBase] = weakref.WeakSet()
         close_at_exit(self)
+        _presence.attend(self)
 
     def config(self) -> Config:
         """Give the pair's configuration as it holds now; see splitmirror.config.
@@ -44,19 +61,31 @@ class PairHandle:
         """
         return load(self._core.catalog_path)
 
-    def _report(self, kind: type[ReportT], verb: Callable[[], str]) -> ReportT:
-        """Run a verb and read its report; a Ctrl-C leaves with a note on what it left."""
+    def _report(
+        self,
+        kind: type[ReportT],
+        verb: Callable[[], str],
+        *,
+        name: str | None = None,
+        cancel: _core.CancelToken | None = None,
+    ) -> ReportT:
+        """Run a verb and read its report; a Ctrl-C leaves with a note on what it left.
+
+        ``name`` is the verb's, when its report has another; ``cancel`` is what the core got.
+        """
         if kind is not Status:
             self._not_in_a_hook()
-        # A list, because append and pop are atomic; verbs of other threads are in it too.
-        self._busy.append(kind)
+        # A list, because append and remove are atomic; verbs of other threads are in it too.
+        running = Running(name or kind.kind, cancel)
+        self._busy.append(running)
         try:
             return kind.from_json(verb())
         except KeyboardInterrupt as stop:
             stop.add_note(self._standing())
             raise
         finally:
-            self._busy.pop()
+            self._busy.remove(running)
+            running.ended.set()
             drain()
 
     def _hook_run(self, hooks: Hooks | None, label: str | None) -> VerbHooks:
@@ -80,8 +109,17 @@ class PairHandle:
         # The note must never take the place of the interrupt that it is added to.
         with contextlib.suppress(SplitMirrorError):
             advice = Status.from_json(self._core.status()).advice
-        state = State(self._core.state)
-        return f"the pair is now {state}: {' '.join(advice) or state.hint}"
+        return standing(self._core.state, advice)
+
+
+def standing(state: str, advice: Sequence[str]) -> str:
+    """Say where a pair stands after a verb that was interrupted, and what to call."""
+    return f"the pair is now {state}: {' '.join(advice) or State(state).hint}"
+
+
+def stoppable(cancel: _core.CancelToken | None) -> _core.CancelToken:
+    """Give what cancels a verb: its caller's token, else one that another process can use."""
+    return _core.CancelToken() if cancel is None else cancel
 
 
 class VerbHooks(HookRun):

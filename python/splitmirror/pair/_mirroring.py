@@ -9,9 +9,10 @@ from dataclasses import replace
 from splitmirror import _core
 from splitmirror._types import Accept, AnyPath, Progress, accepted, words
 from splitmirror.config import read_file, remove
+from splitmirror.control import _presence
 from splitmirror.errors import ConfigError
 from splitmirror.hooks import Hooks
-from splitmirror.pair._handle import PairHandle, watched
+from splitmirror.pair._handle import PairHandle, stoppable, watched
 from splitmirror.plan import Plan
 from splitmirror.reports import (
     DetachReport,
@@ -57,6 +58,7 @@ class Mirroring(PairHandle):
             MirrorFailedError: the mirror could not be written.
             CancelledError: ``cancel`` was used; what was copied stays.
         """
+        token = stoppable(cancel)
         return self._report(
             EstablishReport,
             lambda: self._core.establish(
@@ -64,8 +66,9 @@ class Mirroring(PairHandle):
                 force=force,
                 accept=accepted(accept),
                 progress=watched(progress),
-                cancel=cancel,
+                cancel=token,
             ),
+            cancel=token,
         )
 
     def plan_establish(self, *, force: bool = False) -> Plan:
@@ -137,6 +140,7 @@ class Mirroring(PairHandle):
         establish() and split(); the hooks run round the split.
         """
         run = self._hook_run(hooks, words(label, "label"))
+        token = stoppable(cancel)
 
         def refresh() -> str:
             return self._core.refresh(
@@ -147,11 +151,11 @@ class Mirroring(PairHandle):
                 freeze=run.freeze,
                 thaw=run.thaw,
                 progress=watched(progress),
-                cancel=cancel,
+                cancel=token,
             )
 
         with run:
-            report = self._report(RefreshReport, refresh)
+            report = self._report(RefreshReport, refresh, cancel=token)
         return replace(report, split=replace(report.split, hooks=run.results))
 
     def repair(
@@ -180,14 +184,16 @@ class Mirroring(PairHandle):
             HeldError: this mirror is on hold.
             AreaIOError, NoSpaceError: reading or writing failed; call it again.
         """
+        token = stoppable(cancel)
         return self._report(
             RepairReport,
             lambda: self._core.repair(
                 from_mirror,
                 accept=accepted(accept),
                 progress=watched(progress),
-                cancel=cancel,
+                cancel=token,
             ),
+            cancel=token,
         )
 
     def hold(self, reason: str | None = None) -> Status:
@@ -198,7 +204,7 @@ class Mirroring(PairHandle):
         Raises:
             StateError: there is nothing to hold in this state.
         """
-        return self._report(Status, lambda: self._core.hold(words(reason, "reason")))
+        return self._report(Status, lambda: self._core.hold(words(reason, "reason")), name="hold")
 
     def release(self) -> Status:
         """Take back a hold.
@@ -206,7 +212,7 @@ class Mirroring(PairHandle):
         Raises:
             StateError: the pair is not split, so there can be no hold.
         """
-        return self._report(Status, self._core.release)
+        return self._report(Status, self._core.release, name="release")
 
     def detach(self) -> DetachReport:
         """End the pair: catalog and configuration go, source and mirror stay as they are.
@@ -219,6 +225,7 @@ class Mirroring(PairHandle):
         """
         folder = self._core.catalog_path
         report = self._report(DetachReport, self._core.detach)
+        _presence.left(self)
         # The core leaves what is not its own, and with it the folder. A later pair of this mirror
         # must not stop this one's application. Another program's file of that name stays.
         with contextlib.suppress(ConfigError, OSError):

@@ -10,11 +10,26 @@ from splitmirror._types import Accept, AnyPath, Progress, Ranges, accepted
 from splitmirror.errors import ArgumentError
 from splitmirror.hooks import Hooks
 from splitmirror.layout import Index
-from splitmirror.pair._handle import watched
+from splitmirror.pair._handle import stoppable, watched
 from splitmirror.pair._places import Wanted
 from splitmirror.pair._starting import Starting
 from splitmirror.plan import Plan
 from splitmirror.reports import AbandonReport, Receipt
+
+
+def restore_id_of(receipt: Receipt | str) -> str:
+    """Give the name of the restore that a receipt is of.
+
+    Raises:
+        ArgumentError: it is not of a restore of the source.
+    """
+    restore_id = receipt if isinstance(receipt, str) else receipt.restore_id
+    if restore_id is None:
+        raise ArgumentError(
+            "it is the receipt of a scratch copy; heal() takes that of a restore of the source",
+            argument="receipt",
+        )
+    return restore_id
 
 
 class Restoring(Starting):
@@ -89,6 +104,7 @@ class Restoring(Starting):
         wanted = Wanted(ranges=ranges, index=index, member=member, format=format)
         wanted.check(full=full, plan=plan is not None)
         places = self._wanted_ranges(wanted, scratch=to is not None, restart=restart)
+        token = stoppable(cancel)
 
         def restore() -> str:
             return self._core.restore(
@@ -102,16 +118,16 @@ class Restoring(Starting):
                 ignore_sidecars=ignore_sidecars,
                 accept=accepted(accept),
                 progress=watched(progress),
-                cancel=cancel,
+                cancel=token,
             )
 
         # To a scratch copy it does not matter what of the source is restored.
         anew = restart or to is not None
-        return self._between_hooks(hooks, restore, "restore", restart=anew)
+        return self._between_hooks(hooks, restore, "restore", token, restart=anew)
 
     def heal(
         self,
-        receipt: Receipt,
+        receipt: Receipt | str,
         *,
         while_in_use: bool = False,
         ignore_sidecars: bool = False,
@@ -122,18 +138,17 @@ class Restoring(Starting):
     ) -> Receipt:
         """Restore just the blocks that the application wrote during the restore of a receipt.
 
-        For when what it wrote meanwhile turns out to be wrong too. Arguments and hooks are those
-        of resume_restore().
+        For when what it wrote meanwhile turns out to be wrong too. Other arguments and hooks are
+        those of resume_restore().
+
+        Args:
+            receipt: what the restore gave, or its ``restore_id`` alone.
 
         Raises:
             StalePlanError: it is not the receipt of the last restore from this point in time.
         """
-        if receipt.restore_id is None:
-            raise ArgumentError(
-                "it is the receipt of a scratch copy; heal() takes that of a restore of the source",
-                argument="receipt",
-            )
-        restore_id = receipt.restore_id
+        restore_id = restore_id_of(receipt)
+        token = stoppable(cancel)
 
         def heal() -> str:
             return self._core.heal(
@@ -142,10 +157,10 @@ class Restoring(Starting):
                 ignore_sidecars=ignore_sidecars,
                 accept=accepted(accept),
                 progress=watched(progress),
-                cancel=cancel,
+                cancel=token,
             )
 
-        return self._between_hooks(hooks, heal, "heal")
+        return self._between_hooks(hooks, heal, "heal", token)
 
     def resume_restore(
         self,
@@ -164,6 +179,7 @@ class Restoring(Starting):
         Raises:
             StateError: no restore is pending.
         """
+        token = stoppable(cancel)
 
         def resume() -> str:
             return self._core.resume_restore(
@@ -171,10 +187,10 @@ class Restoring(Starting):
                 ignore_sidecars=ignore_sidecars,
                 accept=accepted(accept),
                 progress=watched(progress),
-                cancel=cancel,
+                cancel=token,
             )
 
-        return self._between_hooks(hooks, resume, "resume_restore", resumes=True)
+        return self._between_hooks(hooks, resume, "resume_restore", token, resumes=True)
 
     def abandon_restore(self) -> AbandonReport:
         """Give up an interrupted restore and list what of the source stays unrestored.
@@ -182,16 +198,21 @@ class Restoring(Starting):
         Raises:
             StateError: no restore is pending.
         """
-        return self._report(AbandonReport, self._core.abandon_restore)
+        return self._report(AbandonReport, self._core.abandon_restore, name="abandon_restore")
 
     def _between_hooks(
-        self, hooks: Hooks | None, verb: Callable[[], str], name: str, **how: bool
+        self,
+        hooks: Hooks | None,
+        verb: Callable[[], str],
+        name: str,
+        cancel: _core.CancelToken,
+        **how: bool,
     ) -> Receipt:
         self._not_in_a_hook()
         run = self._hook_run(hooks, None)
         with run:
             self._make_way(run, name, **how)
-            receipt = self._report(Receipt, verb)
+            receipt = self._report(Receipt, verb, name=name, cancel=cancel)
         return replace(receipt, hooks=run.results)
 
     def plan_restore(

@@ -99,15 +99,23 @@ class Starting(Places):
                         accept=accepted(accept),
                         rate=rate,
                     )
+                # Others may ask for it from here on, while its start hook runs.
+                job = self._last_job = RestoreJob(core)
         finally:
             drain()
-        return RestoreJob(core, run.results)
+        job._hooks = run.results
+        return job
 
     @property
     def restore_job(self) -> RestoreJob | None:
         """The restore that copies in the background, if one does."""
         core = self._core.restore_job()
-        return None if core is None else RestoreJob(core)
+        if core is None:
+            return None
+        if self._last_job is None or not self._last_job.running:
+            # Whoever began it was interrupted before it had a name.
+            self._last_job = RestoreJob(core)
+        return self._last_job
 
     def _make_way(
         self, run: VerbHooks, verb: str, *, resumes: bool = False, restart: bool = False

@@ -10,6 +10,7 @@ from typing import Literal, Self
 from splitmirror import _core
 from splitmirror._logging import drain
 from splitmirror._types import Accept, AnyPath, Progress, accepted
+from splitmirror.control import _presence
 from splitmirror.errors import SplitMirrorError
 from splitmirror.pair._access import Access
 from splitmirror.pair._guarding import Guarding
@@ -87,7 +88,8 @@ class MirrorPair(Guarding, Mounting, Access):
             catalog: the catalog's folder, when it was put elsewhere.
 
         Raises:
-            PairInUseError: another process has it open; ``pid`` says which.
+            PairInUseError: another process has it open; ``pid`` says which, and
+                splitmirror.control.connect() has its verbs carried out there.
             CatalogMissingError, CatalogCorruptError, CatalogVersionError, CatalogUntrustedError:
                 there is no catalog, or it cannot be used.
             MovedPairError: mirror and catalog are a copy or were moved; see adopt().
@@ -152,9 +154,12 @@ class MirrorPair(Guarding, Mounting, Access):
             AreaIOError: the source could not be flushed; the pair is closed all the same.
         """
         self._not_in_a_hook()
+        # What others have asked for would hold the close up.
+        _presence.leaving(self)
         try:
             self._core.close()
         finally:
+            _presence.left(self)
             drain()
 
     def __enter__(self) -> Self:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -11,6 +12,9 @@ from splitmirror.hooks import HookReport
 from splitmirror.reports import Receipt
 
 __all__ = ["Progress", "RestoreJob"]
+
+
+_numbers = itertools.count(1)
 
 
 class Progress(NamedTuple):
@@ -31,6 +35,8 @@ class RestoreJob:
     def __init__(self, core: _core.RestoreJob, hooks: tuple[HookReport, ...] = ()) -> None:
         self._core = core
         self._hooks = hooks
+        # By which others name it.
+        self._number = next(_numbers)
 
     def wait(self, timeout: float | None = None) -> Receipt:
         """Wait for the end and give the receipt.

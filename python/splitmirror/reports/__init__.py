@@ -23,6 +23,7 @@ from splitmirror.reports._configuring import (
     ConfigReport,
     SettingReport,
 )
+from splitmirror.reports._controlling import CancelReport, JobReport
 from splitmirror.reports._looking import (
     ArraysInUse,
     Check,
@@ -60,6 +61,7 @@ from splitmirror.reports._restoring import (
 __all__ = [
     "AbandonReport",
     "ArraysInUse",
+    "CancelReport",
     "Check",
     "ConfigReport",
     "CopyReport",
@@ -68,6 +70,7 @@ __all__ = [
     "EstablishReport",
     "Event",
     "ExtractReport",
+    "JobReport",
     "MemberReport",
     "MountReport",
     "OldestMirror",

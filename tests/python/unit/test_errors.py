@@ -58,6 +58,11 @@ TABLE: dict[str, tuple[type[BaseException] | None, str, int, dict[str, Any]]] = 
     ),
     "MovedPairError": (None, "moved-pair", 8, {"path": "p"}),
     "PairInUseError": (None, "pair-in-use", 5, {"path": "p", "pid": 7}),
+    "NoOwnerError": (None, "no-owner", 3, {"path": "p"}),
+    "OwnerGoneError": (None, "owner-gone", 1, {"path": "p", "pid": 7}),
+    "RequestError": (ValueError, "request", 2, {"supported": [1]}),
+    "DeniedError": (PermissionError, "denied", 8, {"path": "p", "errno": errno.EPERM}),
+    "WaitTimeoutError": (TimeoutError, "timeout", 7, {"path": "p", "timeout": 2.5, "errno": 110}),
     "SourceInUseError": (None, "source-in-use", 5, {"path": "p", "pids": [7, 8]}),
     "SourceMountedError": (
         errors.SourceInUseError,
