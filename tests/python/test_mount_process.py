@@ -99,9 +99,9 @@ def test_what_is_not_said_is_configured(tmp_path: Path) -> None:
     try:
         with mount(mirror) as mounted:
             assert mounted.mountpoint == mountpoint
-            tasks = Path(f"/proc/{mounted.pid}/task").iterdir()
-            names = [(task / "comm").read_text() for task in tasks]
-            assert sum(name.startswith("fuser-") for name in names) == 2
+            assert mounted.volume.exists()
+            tasks = Path(f"/proc/{mounted.pid}/task")
+            until(lambda: sum("fuser-" in (t / "comm").read_text() for t in tasks.iterdir()) == 2)
     finally:
         away(mountpoint)
     assert free(mirror)

@@ -106,12 +106,12 @@ class _Parent:
 
 
 @click.command("unmount")
-@click.argument("mountpoint", type=click.Path())
+@click.argument("place", type=click.Path())
 @click.option("--lazy", is_flag=True, help="Although it is in use: it ends with its last user.")
 @click.option("--timeout", type=float, default=60.0, help="Seconds to wait for its process.")
 @common
-def unmount_command(mountpoint: str, lazy: bool, timeout: float, as_json: bool) -> None:
-    """Unmount a volume and wait until its pair is closed."""
+def unmount_command(place: str, lazy: bool, timeout: float, as_json: bool) -> None:
+    """Unmount the volume on the folder, or of the mirror, PLACE; wait until its pair is closed."""
     from splitmirror.mounts import unmount
 
-    show(unmount(mountpoint, lazily=lazy, timeout=timeout), as_json)
+    show(unmount(place, lazily=lazy, timeout=timeout), as_json)

@@ -10,6 +10,7 @@ from typing import Self
 
 from splitmirror import _core
 from splitmirror._types import AnyPath
+from splitmirror.control import RemotePair, connect
 from splitmirror.mounts._settings import settled
 from splitmirror.mounts._starting import start
 from splitmirror.reports import MountReport, UnmountReport
@@ -64,30 +65,38 @@ def mount(
     if settings.threads is not None:
         arguments += ["--threads", str(settings.threads)]
     arguments.append("--allow-other" if settings.allow_other else "--no-allow-other")
-    return Mounted(start(arguments, settings.mountpoint, where), settings.mountpoint)
+    report = start(arguments, settings.mountpoint, where)
+    return Mounted(report, settings.mountpoint, mirror=mirror, catalog=folder)
 
 
-def unmount(
-    mountpoint: AnyPath, *, lazily: bool = False, timeout: float | None = 60.0
-) -> UnmountReport:
+def unmount(place: AnyPath, *, lazily: bool = False, timeout: float | None = 60.0) -> UnmountReport:
     """Unmount a volume and wait until its process has closed the pair.
 
     Args:
-        mountpoint: the folder.
+        place: the folder that it is mounted on, or one of its mirrors.
         lazily: take it away although somebody uses it; it ends when the last user has gone.
         timeout: how long to wait for the process, in seconds; None: as long as it takes.
 
     Raises:
         MountError: no volume is mounted there.
+        NoOwnerError: it is a mirror, and no process has its pair open.
         MountBusyError: somebody uses it; ``pids`` and ``loops`` say who.
         TimeoutError: it is unmounted, but the process still closes the pair.
     """
-    pid = _core.unmount(mountpoint, lazily=lazily)
+    mountpoint, pid = _unmounted(place, lazily)
     ended = _ended(pid, 0.0 if lazily else timeout)
-    shown = printable(os.fsdecode(mountpoint))
+    shown = printable(mountpoint)
     if not ended and not lazily:
         raise TimeoutError(f"{shown} is unmounted; process {pid} still closes the pair")
     return UnmountReport(mountpoint=shown, pid=pid, ended=ended)
+
+
+def _unmounted(place: AnyPath, lazily: bool) -> tuple[str, int]:
+    name = os.fsdecode(place)
+    if os.path.isfile(name):
+        pair = connect(name)
+        return str(pair.act("unmount", lazily=lazily)["mountpoint"]), pair.owner_pid
+    return name, _core.unmount(place, lazily=lazily)
 
 
 def _ended(pid: int, timeout: float | None) -> bool:
@@ -104,9 +113,21 @@ def _ended(pid: int, timeout: float | None) -> bool:
 class Mounted:
     """A volume that a process of its own serves; in ``with`` it is unmounted at the end."""
 
-    def __init__(self, report: MountReport, mountpoint: str) -> None:
+    def __init__(
+        self, report: MountReport, mountpoint: str, *, mirror: AnyPath, catalog: AnyPath
+    ) -> None:
         self._report = report
         self._mountpoint = Path(mountpoint)
+        self._mirror, self._catalog = mirror, catalog
+
+    @property
+    def pair(self) -> RemotePair:
+        """The pair, whose verbs the process that serves it carries out.
+
+        Raises:
+            NoOwnerError: it is not served any more.
+        """
+        return connect(self._mirror, catalog=self._catalog)
 
     @property
     def mountpoint(self) -> Path:

@@ -11,11 +11,13 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 from splitmirror import _core
 from splitmirror._logging import drain
 from splitmirror.config import MountSettings
-from splitmirror.errors import MountBusyError
+from splitmirror.control import offer, withdraw
+from splitmirror.errors import ArgumentError, MountBusyError
 from splitmirror.mounts._notify import Manager
 from splitmirror.pair import MirrorPair
 from splitmirror.reports import MountReport
@@ -63,9 +65,27 @@ def serve(
             )
         finally:
             drain()
-        ready(_report(pair, mount))
-        manager.tell(READY="1", STATUS=f"serving {printable(str(pair.source_path))}")
-        _attend(mount, asked, manager, told)
+        offer("unmount", _Unmount(mount))
+        try:
+            ready(_report(pair, mount))
+            manager.tell(READY="1", STATUS=f"serving {printable(str(pair.source_path))}")
+            _attend(mount, asked, manager, told)
+        finally:
+            withdraw("unmount")
+
+
+class _Unmount:
+    """What other processes can ask of this one, beside the verbs."""
+
+    def __init__(self, mount: _core.Mount) -> None:
+        self._mount = mount
+
+    def __call__(self, pair: object, *, lazily: bool = False) -> dict[str, Any]:
+        """Unmount it; the process ends by itself then."""
+        if not isinstance(lazily, bool):
+            raise ArgumentError("lazily: true or false is needed", argument="lazily")
+        self._mount.unmount(lazily=lazily)
+        return {"mountpoint": os.fsdecode(self._mount.mountpoint)}
 
 
 def _attend(

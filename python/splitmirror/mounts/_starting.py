@@ -9,16 +9,15 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
-from splitmirror import errors
-from splitmirror.errors import MountError, SplitMirrorError
+from splitmirror.control.wire_errors import error_from
+from splitmirror.errors import MountError
 from splitmirror.reports import MountReport
 from splitmirror.units import printable
 
-__all__ = ["READY_MAX", "error_named", "start"]
+__all__ = ["start"]
 
-READY_MAX = 1 << 20
+_READY_MAX = 1 << 20
 """So many bytes the first word of the process may have."""
 
 
@@ -54,7 +53,7 @@ def start(arguments: list[str], mountpoint: str, log: Path) -> MountReport:
         os.close(writing)
     try:
         with open(reading, "rb") as pipe:
-            word = pipe.read(READY_MAX)
+            word = pipe.read(_READY_MAX)
     except BaseException:
         # Nobody waits for it any more: it goes as it would with a Ctrl-C.
         with contextlib.suppress(ProcessLookupError):
@@ -76,20 +75,12 @@ def _heard(
         return MountReport.from_dict({**said["mounted"], "log": printable(str(log))})
     code = process.wait()
     if "error" in said:
-        raise error_named(said["error"])
+        raise error_from(said["error"])
     raise MountError(
         f"the process that was to serve {printable(mountpoint)} ended with {code} before it was "
         f"mounted; {printable(str(log))} may say why",
         path=printable(mountpoint),
     )
-
-
-def error_named(told: dict[str, Any]) -> SplitMirrorError:
-    """Make the error again that another process told by its ``to_dict``."""
-    classes = (getattr(errors, name) for name in errors.__all__)
-    kind = next((found for found in classes if found.id == told["id"]), SplitMirrorError)
-    error: SplitMirrorError = kind(told["message"], **told["fields"])
-    return error
 
 
 def _private(path: str, flags: int) -> int:
