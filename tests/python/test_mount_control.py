@@ -75,7 +75,7 @@ def test_a_life_by_the_object_that_mounted_it(mounted: Mounted, mirror: Path) ->
         assert os.getpid() in caught.value.pids
     with pytest.raises(errors.ArgumentError):
         pair.act("unmount", lazily="yes")
-    assert "mounted as" in run_json("detach", mirror, code=3)["error"]["message"]
+    assert run_json("detach", mirror, code=5)["error"]["fields"]["pid"] == mounted.pid
     assert unmount(mirror).ended
     with pytest.raises(errors.SplitMirrorError):
         pair.status()
