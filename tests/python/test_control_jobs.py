@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
-from commandline import run_json
+from commandline import run, run_json
 from helpers import MIB, digest, write_pattern
 from owners import owner, split_pair, two_mirrors
-from splitmirror import control, errors
+from splitmirror import Hooks, control, errors
 
 
 def test_a_background_restore_is_begun_paused_resumed_and_healed(tmp_path: Path) -> None:
@@ -21,7 +21,7 @@ def test_a_background_restore_is_begun_paused_resumed_and_healed(tmp_path: Path)
         assert run_json(*arguments[:2], code=8)["error"]["id"] == "unconfirmed"
         job = run_json(*arguments, "--throttle", "64K")
         assert (job["kind"], job["running"]) == ("job", True)
-        assert 0 <= job["bytes_done"] < job["bytes_total"] <= 16 * MIB
+        assert 0 <= job["bytes_done"] <= job["bytes_total"] <= 16 * MIB
         assert "restore-pending" in job["conditions"]
         found = run_json("status", mirror)
         assert (found["activity"], found["pending_blocks"] > 0) == ("restoring", True)
@@ -49,7 +49,7 @@ def test_a_remote_job_is_waited_for_throttled_and_its_receipt_healed(tmp_path: P
         with pytest.raises(errors.WaitTimeoutError) as late:
             job.wait(0.05)
         assert late.value.exit_code == 7
-        assert 0 < job.progress.total <= 16 * MIB
+        assert 0 <= job.progress.done <= 16 * MIB
         other = pair.restore_job
         assert other is not None
         other.throttle(None)
@@ -107,3 +107,41 @@ def test_a_restore_of_another_mirror_pauses_when_the_program_closes_its_pair(
         assert process.poll() is None
         assert "restore-pending" in run_json("status", other)["conditions"]
         assert run_json("resume-restore", other, "--yes")["complete"] is True
+
+
+def test_hooks_go_round_the_beginning_of_a_background_restore(tmp_path: Path) -> None:
+    source, mirror = split_pair(tmp_path)
+    write_pattern(source, 4 * MIB, seed=24)
+    log = tmp_path / "log"
+    words = f"""sh -c 'echo "$PPID $SPLITMIRROR_HOOK" >> {log}'"""
+    given = ("--stop", words, "--start", words)
+    with owner(mirror) as process:
+        job = run_json("start-restore", mirror, "--yes", "--full", *given)
+        assert [(each["hook"], each["ok"]) for each in job["hooks"]] == [
+            ("stop", True),
+            ("start", True),
+        ]
+        assert log.read_text() == f"{process.pid} stop\n{process.pid} start\n"
+        control.wait_for(mirror, "restored", timeout=60)
+        # What the state does not allow stops nobody.
+        run_json("start-restore", mirror, "--yes", "--resume", *given, code=3)
+        assert log.read_text().count("\n") == 2
+        failed = run_json("start-restore", mirror, "--yes", "--start", "false", code=6)
+        assert [each["ok"] for each in failed["hooks"]] == [False]
+        control.wait_for(mirror, "restored", timeout=60)
+        refused = run_json("restore", mirror, "--yes", "--stop", "false", code=1)["error"]
+        assert (refused["id"], refused["fields"]["hook"]) == ("hook", "stop")
+    assert digest(source) == digest(mirror)
+
+
+def test_the_owner_has_the_hooks_of_the_configuration(tmp_path: Path) -> None:
+    _, mirror = split_pair(tmp_path)
+    log = tmp_path / "log"
+    run("config", mirror, "--set", f"hooks.freeze=sh -c 'echo frozen >> {log}'")
+    with owner(mirror):
+        assert run_json("refresh", mirror, "--yes")["split"]["consistency"] == "application"
+        assert run_json("refresh", mirror, "--yes", "--no-hooks")["split"]["hooks"] == []
+        pair = control.connect(mirror)
+        assert pair.refresh(hooks=Hooks()).split.hooks == ()
+        assert len(pair.refresh().split.hooks) == 1
+    assert log.read_text() == "frozen\nfrozen\n"
