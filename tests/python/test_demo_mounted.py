@@ -1,4 +1,4 @@
-"""The mounted demonstration: it holds, it leaves nothing, and it says so when something does not."""
+"""The mounted demonstration: it holds, leaves nothing, and says so when something does not."""
 
 from __future__ import annotations
 
