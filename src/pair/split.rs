@@ -76,13 +76,16 @@ impl Pair {
         let frozen = hooks.freeze();
         // What is stored into arrays, or into memory that a program has mapped through a mount, has nobody to flush it;
         // outside of the gate, for the writers' sake.
-        let settle = || self.volume.write_back_exports().and_then(|()| self.volume.settle_stores());
-        let frozen = frozen.and_then(|frozen| settle().map(|()| frozen));
-        let point = frozen.and_then(|frozen| {
+        let settle = || {
+            let mapped = self.volume.write_back_exports()?;
+            self.volume.settle_stores().map(|()| mapped)
+        };
+        let frozen = frozen.and_then(|frozen| settle().map(|mapped| (frozen, mapped)));
+        let point = frozen.and_then(|(frozen, mapped)| {
             let _start = self.start_splitting(if fresh { Verb::Refresh } else { Verb::Split })?;
             // Before the gate is closed: a commit that waits for its storage would keep the writers waiting too.
             let untouched = self.untouched();
-            let promised = |taken: &Taken| promised(taken, frozen, untouched);
+            let promised = |taken: &Taken| promised(taken, (frozen, mapped), untouched);
             let judge = |taken: &Taken| self.judge(taken, promised(taken), options, keeps_mirror);
             let taken = self.volume.take_point(&self.leg, judge)?;
             Ok((taken, promised(&taken)))
@@ -183,12 +186,18 @@ impl Pair {
     }
 }
 
-/// What the point promises, given that the mirror may be older than the source, but is what it was when it was
+/// What the point promises, when the application was frozen, or stores into memory that it has mapped; given that the mirror may be older than the source, but is what it was when it was
 /// established when nothing has reached it since.
-fn promised(taken: &Taken, frozen: bool, untouched: Option<Consistency>) -> Consistency {
+fn promised(
+    taken: &Taken,
+    (frozen, mapped): (bool, bool),
+    untouched: Option<Consistency>,
+) -> Consistency {
     match taken.doubt {
         // An application that goes on storing into an array is not at rest, whatever its hook said.
         None if frozen && taken.consistency > Consistency::Fuzzy => Consistency::Application,
+        // Nobody knows what it has stored since.
+        None if mapped => taken.consistency.min(Consistency::Crash),
         None => taken.consistency,
         Some(_) => untouched.unwrap_or(Consistency::Fuzzy),
     }

@@ -63,18 +63,6 @@ impl Volume {
         self.change(Change::Write(data), extent)
     }
 
-    /// As [`Volume::write`], of a page that a program has mapped: a restore lists it as such, for nobody knows how old the
-    /// rest of the page is.
-    pub fn write_mapped(&self, data: &[u8], offset: u64) -> Result<()> {
-        let extent = checked(offset, data.len())?;
-        self.look(|phase| {
-            if let Some(running) = &phase.restore {
-                running.restore.note_mapped(extent);
-            }
-        });
-        self.change(Change::Write(data), extent)
-    }
-
     pub(super) fn change(&self, change: Change<'_>, extent: Extent) -> Result<()> {
         if extent.is_empty() {
             return Ok(());

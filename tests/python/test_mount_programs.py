@@ -88,7 +88,9 @@ def test_two_jobs_of_fio_at_once_with_splits_beside_them(pair: MirrorPair, volum
     jobs = ["--numjobs=2", "--offset_increment=50%", "--size=50%", "--loops=4"]
     command = ["fio", "--name=verify", f"--filename={volume}", "--ioengine=psync", "--bs=4k"]
     command += [*jobs, "--rw=randwrite", "--verify=crc32c", "--verify_fatal=1", "--direct=1"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    # It leaves files where it runs.
+    folder = volume.parents[1]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder) as process:
         rounds = 0
         while process.poll() is None:
             pair.refresh()

@@ -13,7 +13,7 @@ import pytest
 from conftest import NotPermitted, run
 from helpers import KIB, MIB, digest, overwrite
 from mounts import LENGTH, exclusive, served_here
-from splitmirror import MirrorPair, State, _core, errors
+from splitmirror import Hooks, MirrorPair, State, _core, errors
 
 BLOCK = 64 * KIB
 
@@ -36,12 +36,28 @@ def test_a_split_has_what_was_stored_into_memory(pair: MirrorPair, volume: Path)
         for page in range(0, 4 * MIB, 4096):
             memory[page : page + 4] = b"page"
         assert pair.mirror_path.read_bytes()[:4] != b"page"
+        # Who stores without a sync may be storing still.
         report = pair.split()
-        assert report.consistency == "flushed"
+        assert report.consistency == "crash"
         memory[0:4] = b"late"
         frozen = pair.mirror_path.read_bytes()
         assert all(frozen[page : page + 4] == b"page" for page in range(0, 4 * MIB, 4096))
     assert pair.mirror_path.read_bytes() == frozen
+
+
+def test_what_was_synced_before_is_flushed(pair: MirrorPair, volume: Path) -> None:
+    with volume.open("r+b") as file, mmap.mmap(file.fileno(), MIB) as memory:
+        memory[:4] = b"page"
+        memory.flush()
+        with pytest.raises(errors.ConsistencyError):
+            pair.split(require="application")
+        assert pair.split(require="flushed").consistency == "flushed"
+        pair.establish()
+        memory[:4] = b"more"
+        with pytest.raises(errors.ConsistencyError, match="not flushed"):
+            pair.split(require="flushed")
+        frozen = Hooks(freeze=memory.flush, thaw=lambda: None)
+        assert pair.split(hooks=frozen).consistency == "application"
 
 
 def test_a_restore_is_seen_at_once_by_calls_and_in_memory(pair: MirrorPair, volume: Path) -> None:
@@ -115,7 +131,7 @@ def test_establish_beside_a_program_that_writes(pair: MirrorPair, volume: Path) 
         pytest.skip(str(reason))
     assert found
     command = [*writer, "--bs=4k", "--time_based", "--runtime=3", "--minimal"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=volume.parents[1]) as process:
         rounds = 0
         while process.poll() is None:
             pair.refresh()
