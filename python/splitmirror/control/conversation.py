@@ -174,23 +174,23 @@ class Conversation:
         """Until the verb has ended: pass progress on, notice a cancel, and who goes away."""
         events, fault = select.POLLIN, None
         while not work.ended.is_set():
+            try:
+                # The first one may have come together with the request.
+                while fault is None and (line := self._lines.take()) is not None:
+                    if decoded(line) != {"cancel": True}:
+                        raise RequestError('beside a verb only {"cancel": true} is understood')
+                    work.stop()
+            except RequestError as error:
+                events, fault = 0, error
             told, gone = self._listen(events, 60)
             self._pass_on(work)
             if gone:
                 work.stop()
                 work.ended.wait()
                 break
-            if told and events:
-                try:
-                    if not self._lines.fill():
-                        # It says no more, and still listens.
-                        events = 0
-                    while (line := self._lines.take()) is not None:
-                        if decoded(line) != {"cancel": True}:
-                            raise RequestError('beside a verb only {"cancel": true} is understood')
-                        work.stop()
-                except RequestError as error:
-                    events, fault = 0, error
+            if told and events and not self._lines.fill():
+                # It says no more, and still listens.
+                events = 0
         work.thread.join()
         return fault
 
