@@ -115,9 +115,9 @@ pub enum Error {
     #[error(
         "{} is in use ({}); end that and unmount it again",
         shown(path),
-        users_of_mount(pids, loops)
+        users_of_mount(pids, loops, mounts)
     )]
-    MountBusy { path: PathBuf, pids: Vec<u32>, loops: Vec<PathBuf> },
+    MountBusy { path: PathBuf, pids: Vec<u32>, loops: Vec<PathBuf>, mounts: Vec<PathBuf> },
     #[error("{} stand beside the source {} and are newer than the split: a database would apply them over the restored data; stop it and move them away, or pass ignore_sidecars=True", list(&sidecars.iter().map(|p| shown(p)).collect::<Vec<_>>()), shown(path))]
     Sidecar { path: PathBuf, sidecars: Vec<PathBuf> },
     #[error(
@@ -315,8 +315,10 @@ impl Error {
             Self::SourceMounted { path, mountpoint } => {
                 json!({"path": shown(path), "mountpoint": shown(mountpoint)})
             }
-            Self::MountBusy { path, pids, loops } => {
-                json!({"path": shown(path), "pids": pids, "loops": loops.iter().map(|p| shown(p)).collect::<Vec<_>>()})
+            Self::MountBusy { path, pids, loops, mounts } => {
+                let [loops, mounts] =
+                    [loops, mounts].map(|paths| paths.iter().map(|p| shown(p)).collect::<Vec<_>>());
+                json!({"path": shown(path), "pids": pids, "loops": loops, "mounts": mounts})
             }
             Self::Sidecar { path, sidecars } => {
                 json!({"path": shown(path), "sidecars": sidecars.iter().map(|p| shown(p)).collect::<Vec<_>>()})

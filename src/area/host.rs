@@ -103,8 +103,9 @@ pub trait Host: Send + Sync + Debug {
     fn users(&self, found: &Found) -> Vec<u32>;
     /// Where a file system that lies on the area is mounted, if anywhere.
     fn mounted_on(&self, found: &Found) -> Option<PathBuf>;
-    /// Where a file system is mounted that lies, through a loop device, on a file below a folder that this process serves.
-    fn mounted_below(&self, _folder: &Path) -> Option<PathBuf> {
+    /// Where a file system is mounted that lies, through a loop device, on a file of the file system with this number, which
+    /// is mounted on a folder.
+    fn mounted_through(&self, _device: u64, _folder: &Path) -> Option<PathBuf> {
         None
     }
     /// Free bytes for an unprivileged writer of a file at the path, where it can be known.

@@ -211,8 +211,8 @@ impl Host for Linux {
         mounts::mounted_on(found)
     }
 
-    fn mounted_below(&self, folder: &Path) -> Option<PathBuf> {
-        mounts::mounted_below(folder)
+    fn mounted_through(&self, device: u64, folder: &Path) -> Option<PathBuf> {
+        mounts::mounted_through(device, folder)
     }
 
     fn free_bytes(&self, path: &Path) -> Option<u64> {

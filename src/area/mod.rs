@@ -27,6 +27,7 @@ mod host;
 mod identity;
 mod linux;
 mod lock;
+mod loops;
 mod mapped;
 mod mapping;
 mod medium;

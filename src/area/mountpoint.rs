@@ -68,6 +68,11 @@ impl Mountpoint {
         &self.path
     }
 
+    /// The number of the file system that is mounted there.
+    pub fn device(&self) -> u64 {
+        mounts::top_at(&self.path).map_or(0, |entry| entry.device)
+    }
+
     /// Takes the mount away. It is refused while somebody uses it, unless `lazily`: then it disappears from the folder
     /// now, and ends when the last user has gone.
     pub fn unmount(&self, lazily: bool) -> Result<()> {
@@ -81,17 +86,25 @@ impl Mountpoint {
                 ),
             });
         }
+        let mounts = mounts::elsewhere(&entry);
+        if !mounts.is_empty() && !lazily {
+            // The kernel would let it go, and it would be served on for the others.
+            return Err(self.busy(&entry, mounts));
+        }
         match take_away(&self.path, lazily) {
-            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => Err(self.busy()),
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
+                Err(self.busy(&entry, mounts))
+            }
             other => other.map_err(|error| Error::io(&self.path, "unmounting", &error)),
         }
     }
 
     /// Who keeps it from being unmounted, as far as can be seen.
-    fn busy(&self) -> Error {
+    fn busy(&self, entry: &MountEntry, mounts: Vec<PathBuf>) -> Error {
         let pids = users::below(&self.path);
-        let loops = mounts::loops_below(&self.path).into_iter().map(device::path_of).collect();
-        Error::MountBusy { path: self.path.clone(), pids, loops }
+        let loops = mounts::loops_on(entry.device, &self.path);
+        let loops = loops.into_iter().map(device::path_of).collect();
+        Error::MountBusy { path: self.path.clone(), pids, loops, mounts }
     }
 }
 

@@ -5,13 +5,17 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::identity::{file_system_id, stamp_of_file};
-use super::{Found, Kind, Stamp, device};
+use super::{Found, Kind, Stamp, device, loops};
 
 /// Where something on the area is mounted.
 pub(super) fn mounted_on(found: &Found) -> Option<PathBuf> {
     let devices = match found.kind {
         Kind::Device => above(found.stamp.device),
-        Kind::File => loops_over(&found.stamp).into_iter().flat_map(above).collect(),
+        Kind::File => {
+            let (device, inode) = (found.stamp.device, found.stamp.inode);
+            let over = loops::all().filter(|one| one.is_over(device, inode, &found.path));
+            over.flat_map(|one| above(one.number)).collect()
+        }
     };
     mounted_from(&devices)
 }
@@ -37,43 +41,50 @@ fn mounted_from(devices: &BTreeSet<u64>) -> Option<PathBuf> {
 /// A mounted file system.
 #[derive(Debug)]
 pub(super) struct MountEntry {
+    /// Where.
+    pub(super) folder: PathBuf,
     /// Its type, such as `ext4` or `fuse.splitmirror`.
     pub(super) kind: String,
     /// What it is said to be of.
     pub(super) source: String,
+    /// Its device number, the same for all places where it is mounted.
+    pub(super) device: u64,
+}
+
+/// All mounts that this process sees, in the order in which they were made.
+fn entries() -> Vec<MountEntry> {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let entry = |line: &str| {
+        let mut fields = line.split(' ');
+        let (major, minor) = fields.nth(2)?.split_once(':')?;
+        let device = rustix::fs::makedev(major.parse().ok()?, minor.parse().ok()?);
+        let folder = PathBuf::from(unescaped(fields.nth(1)?));
+        let mut behind = line.split(" - ").nth(1)?.split(' ').map(str::to_owned);
+        let (kind, source) = (behind.next()?, behind.next()?);
+        Some(MountEntry { folder, kind, source, device })
+    };
+    mounts.lines().filter_map(entry).collect()
 }
 
 /// What was mounted last on a folder, named by its real path; `None` when nothing is.
 pub(super) fn top_at(folder: &Path) -> Option<MountEntry> {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let entry = |line: &str| {
-        let mountpoint = unescaped(line.split(' ').nth(4)?);
-        let mut behind = line.split(" - ").nth(1)?.split(' ').map(str::to_owned);
-        let (kind, source) = (behind.next()?, behind.next()?);
-        (Path::new(&mountpoint) == folder).then_some(MountEntry { kind, source })
-    };
-    mounts.lines().filter_map(entry).next_back()
+    entries().into_iter().rfind(|entry| entry.folder == folder)
 }
 
-/// The loop devices that are set up over files below a folder, as the kernel tells it: nobody who serves it is asked.
-pub(super) fn loops_below(folder: &Path) -> Vec<u64> {
-    loops().filter(|(_, file)| file.starts_with(folder)).map(|(number, _)| number).collect()
+/// Other folders on which the same file system is mounted.
+pub(super) fn elsewhere(mount: &MountEntry) -> Vec<PathBuf> {
+    let same = entries().into_iter().filter(|entry| entry.device == mount.device);
+    same.map(|entry| entry.folder).filter(|folder| *folder != mount.folder).collect()
 }
 
-/// Where something is mounted that lies on loop devices over files below a folder.
-pub(super) fn mounted_below(folder: &Path) -> Option<PathBuf> {
-    mounted_from(&loops_below(folder).into_iter().flat_map(above).collect())
+/// The loop devices that are set up over files of a file system that is mounted on a folder.
+pub(super) fn loops_on(device: u64, folder: &Path) -> Vec<u64> {
+    loops::all().filter(|found| found.is_on(device, folder)).map(|found| found.number).collect()
 }
 
-/// The folders that this process serves.
-fn served_here() -> Vec<PathBuf> {
-    let name = super::Mountpoint::name();
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let ours = |line: &&str| {
-        line.split(" - ").nth(1).and_then(|rest| rest.split(' ').nth(1)) == Some(&*name)
-    };
-    let path = |line: &str| line.split(' ').nth(4).map(|path| PathBuf::from(unescaped(path)));
-    mounts.lines().filter(ours).filter_map(path).collect()
+/// Where something is mounted that lies on loop devices over files of a file system that is mounted on a folder.
+pub(super) fn mounted_through(device: u64, folder: &Path) -> Option<PathBuf> {
+    mounted_from(&loops_on(device, folder).into_iter().flat_map(above).collect())
 }
 
 /// The device and all that is made from it.
@@ -84,29 +95,6 @@ fn above(start: u64) -> BTreeSet<u64> {
         open.extend(device::upper_devices(next).into_iter().filter(|upper| found.insert(*upper)));
     }
     found
-}
-
-/// The loop devices that are set up over a file. What this process serves is not opened: it would wait for itself.
-fn loops_over(file: &Stamp) -> Vec<u64> {
-    let served = served_here();
-    loops()
-        .filter(|(_, path)| !served.iter().any(|folder| path.starts_with(folder)))
-        .filter(|(_, path)| stamp_of_path(path).is_some_and(|backing| backing.same_file(file)))
-        .map(|(number, _)| number)
-        .collect()
-}
-
-/// All loop devices that are set up, each with the path of its file.
-fn loops() -> impl Iterator<Item = (u64, PathBuf)> {
-    let entries = std::fs::read_dir("/sys/block").into_iter().flatten().flatten();
-    entries.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"loop")).filter_map(
-        |entry| {
-            let number = std::fs::read_to_string(entry.path().join("dev")).ok()?;
-            let (major, minor) = number.trim().split_once(':')?;
-            let number = rustix::fs::makedev(major.parse().ok()?, minor.parse().ok()?);
-            Some((number, device::loop_file(number)?))
-        },
-    )
 }
 
 pub(super) fn stamp_of_path(path: &Path) -> Option<Stamp> {

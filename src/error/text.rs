@@ -49,9 +49,10 @@ pub(super) fn processes(pids: &[u32]) -> String {
     list(&pids.iter().map(u32::to_string).collect::<Vec<_>>())
 }
 
-pub(super) fn users_of_mount(pids: &[u32], loops: &[PathBuf]) -> String {
+pub(super) fn users_of_mount(pids: &[u32], loops: &[PathBuf], mounts: &[PathBuf]) -> String {
     let mut users: Vec<String> = pids.iter().map(|pid| format!("process {pid}")).collect();
     users.extend(loops.iter().map(|path| format!("loop device {}", shown(path))));
+    users.extend(mounts.iter().map(|path| format!("it is mounted on {} too", shown(path))));
     if users.is_empty() {
         return processes(&[]);
     }

@@ -55,6 +55,7 @@ impl Ended {
 struct Mounted {
     volume: Arc<Volume>,
     file: PathBuf,
+    device: u64,
     length: Arc<AtomicU64>,
     kernel: Notifier,
 }
@@ -62,6 +63,10 @@ struct Mounted {
 impl Export for Mounted {
     fn path(&self) -> PathBuf {
         self.file.clone()
+    }
+
+    fn device(&self) -> u64 {
+        self.device
     }
 
     fn write_back(&self) -> Result<()> {
@@ -91,6 +96,7 @@ impl Mount {
         let export: Arc<dyn Export> = Arc::new(Mounted {
             volume: Arc::clone(&volume),
             file: mountpoint.path().join(VOLUME_NAME),
+            device: mountpoint.device(),
             length,
             kernel: session.notifier(),
         });

@@ -40,8 +40,10 @@ impl Pair {
                 mountpoint,
             });
         }
-        for path in self.volume.exports().iter().map(|export| export.path()) {
-            if let Some(mountpoint) = self.host().mounted_below(&path) {
+        for export in self.volume.exports() {
+            let path = export.path();
+            let folder = path.parent().unwrap_or(&path);
+            if let Some(mountpoint) = self.host().mounted_through(export.device(), folder) {
                 return Err(Error::SourceMounted { path, mountpoint });
             }
         }

@@ -51,6 +51,7 @@ impl Pair {
         control: &Control,
     ) -> Result<EstablishReport> {
         let begun = Instant::now();
+        let given_up = self.gives_up_restore()?;
         // First whether a restore is under way, which sets a guard as it begins and takes it away as it ends.
         let start = self.start_copying(verb)?;
         self.check_guards(verb, &options.accept)?;
@@ -69,6 +70,9 @@ impl Pair {
         let plan = self.begin_establish(&source, plan)?;
         let mirror = self.begin_copying(&source, &plan);
         drop((marks, start));
+        if given_up {
+            self.volume.invalidate_exports()?;
+        }
         let outcome = mirror.and_then(|mirror| self.copy_forward(&mirror, &plan, control));
         // From here the mirror follows, and a restore from another one may end that: not before it is recorded.
         let end = self.volume.starting();

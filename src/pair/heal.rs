@@ -27,6 +27,7 @@ impl Pair {
             while_in_use: options.while_in_use,
             ignore_sidecars: options.ignore_sidecars,
         })?;
+        self.volume.write_back_exports()?;
         let written = self.written_during(restore_id)?;
         let before = self.before(begun)?;
         let source = self.volume.source()?;
@@ -44,6 +45,7 @@ impl Pair {
         let start = self.start_restoring(Verb::Restore)?;
         let (restore, plan) = self.begin_pending(&source, plan, Scope::Blocks, None)?;
         drop(start);
+        self.volume.invalidate_exports()?;
         let begun = super::pending::Begun { source, restore, plan, before, resumed: false };
         let outcome = self.copy_pending(&begun, Pace::Eager, control);
         self.finish_restore(&begun, outcome)

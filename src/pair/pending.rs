@@ -36,8 +36,6 @@ impl Pair {
         scope: Scope,
         epoch: Option<u64>,
     ) -> Result<(Arc<Restoring>, CopyPlan)> {
-        // What programs stored into mapped memory is older than the restore.
-        self.volume.write_back_exports()?;
         let size = self.leg.block_size();
         let length = self.leg.catalog().record().length;
         let pending = Bitmap::touching(&plan.extents, size, size.count(length));
@@ -95,7 +93,6 @@ impl Pair {
             // Something was written in between. It is durable as pending too before the caller is told.
             restore.commit_begun(&mut self.leg.catalog())?;
         }
-        self.volume.invalidate_exports()?;
         let plan = CopyPlan { extents: restore.pending_extents(), ..plan };
         Ok((restore, plan))
     }

@@ -45,7 +45,11 @@ impl Pair {
         self.check_no_views()?;
         self.host().check_writable(self.mirror_path())?;
         let plan = self.repair_plan(&good, point.length, donor.block_size())?;
+        let given_up = self.gives_up_restore()?;
         self.begin_repair(point.length)?;
+        if given_up {
+            self.volume.invalidate_exports()?;
+        }
         let copied = self.copy_mirror(&donor, &good, &plan, control);
         let stats = match copied {
             Ok(stats) if stats.cancelled => return Err(self.cancelled("repair() begins anew")),

@@ -97,6 +97,8 @@ impl Pair {
             while_in_use: options.while_in_use,
             ignore_sidecars: options.ignore_sidecars,
         })?;
+        // What programs stored into mapped memory is older than the restore.
+        self.volume.write_back_exports()?;
         let (plan, scope) = self.planned_restore(options)?;
         let before = self.before(begun)?;
         self.check_target(&plan)?;
@@ -108,6 +110,7 @@ impl Pair {
         let (plan, epoch) = self.anchored(&source, plan, &scope)?;
         let (restore, plan) = self.begin_pending(&source, plan, scope, epoch)?;
         drop((marks, start));
+        self.volume.invalidate_exports()?;
         Ok(Begun { source, restore, plan, before, resumed: false })
     }
 

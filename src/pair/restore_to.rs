@@ -1,6 +1,6 @@
 //! `restore(to=…)`: the mirror's content into a file of its own (R18). Neither source nor pair changes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use crate::catalog::Seal;
 use crate::engine::{
     BlockCheck, Claim, Control, CopyPlan, CopyStats, Held, PIECE_BYTES, Steps, Transfer, transfer,
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
 use crate::state::{Method, Reason};
 use crate::units::{BlockSize, Extent};
 use crate::volume::tag_of;
@@ -47,6 +47,23 @@ impl Steps for Alone<'_> {
 }
 
 impl Pair {
+    /// A mount of this volume is served by this process, which would wait for itself.
+    fn check_not_exported(&self, path: &Path) -> Result<()> {
+        let exports = self.volume.exports();
+        let below =
+            |export: &PathBuf| export.parent().is_some_and(|folder| path.starts_with(folder));
+        match exports.iter().map(|export| export.path()).find(below) {
+            None => Ok(()),
+            Some(export) => Err(Error::argument(
+                "to",
+                format!(
+                    "it lies on the mount of this volume ({}); choose another place",
+                    shown(&export)
+                ),
+            )),
+        }
+    }
+
     pub(super) fn restore_to(
         &self,
         to: &Path,
@@ -57,7 +74,9 @@ impl Pair {
         if options.plan.is_some() {
             return Err(Error::argument("plan", "a plan is for the source; it excludes to="));
         }
+        self.check_not_exported(&std::path::absolute(to).unwrap_or_else(|_| to.to_path_buf()))?;
         let path = self.host().absolute(to)?;
+        self.check_not_exported(&path)?;
         if path.parent() == Some(self.catalog_folder()) {
             return Err(Error::argument("to", "it lies in the catalog of the pair"));
         }

@@ -93,9 +93,20 @@ impl Pair {
         }
     }
 
+    /// Before a verb that ends the redirection of a pending restore, if there is one: what programs have mapped of the
+    /// point, and stored into, is written while it is still seen. Afterwards they are to forget it.
+    pub(super) fn gives_up_restore(&self) -> Result<bool> {
+        let redirected = self.volume.look(|phase| phase.restore_of(&self.leg).is_some());
+        if redirected {
+            self.volume.write_back_exports()?;
+        }
+        Ok(redirected)
+    }
+
     /// Gives the restore up: the source stays partly restored, and the report lists what was not.
     pub fn abandon_restore(&self) -> Result<AbandonReport> {
         let _entered = self.enter(Verb::AbandonRestore, "idle", false)?;
+        self.gives_up_restore()?;
         let restore = self.volume.look(|phase| phase.restore_of(&self.leg).cloned());
         let pending = match &restore {
             Some(restore) => restore.pending().snapshot(),
@@ -115,6 +126,7 @@ impl Pair {
             record.conditions.clear(Condition::RestorePending);
         })?;
         self.volume.end_restore(&self.leg);
+        self.volume.invalidate_exports()?;
         let catalog = self.leg.catalog();
         let report = AbandonReport {
             pair: PairNow::of("abandon", catalog.record()),

@@ -31,6 +31,7 @@ fn status_from(record: &Record, folder: &Path) -> Status {
         root: point.and_then(|point| point.root.clone()),
         hold: record.hold.clone(),
         owner_pid: None,
+        mounted: None,
         tracking: None,
         changed_blocks: None,
         pending_blocks: 0,
@@ -107,6 +108,7 @@ impl Pair {
         let mut status = status_from(catalog.record(), self.catalog_folder());
         status.activity = if self.restore_job().is_some() { "restoring" } else { self.activity() };
         status.owner_pid = Some(self.process);
+        status.mounted = self.volume.exports().first().map(|export| shown(&export.path()));
         let reason = match doubt {
             Some(None) => Reason::Bitmap,
             Some(Some(reason)) => reason,

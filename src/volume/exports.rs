@@ -8,11 +8,13 @@ use std::sync::{Arc, Mutex};
 use super::{Volume, checked, unpoisoned};
 use crate::error::Result;
 
-/// A place where the volume is served to programs: a mount. Its calls are made by verbs, which hold neither the gate
-/// nor a stripe, and never by a thread that serves: it would wait for itself.
+/// A place where the volume is served to programs: a mount. Its calls wait for serving threads, which wait for whatever a
+/// write waits for. So they are made by verbs that hold no lock but their pair's turn, and never by a thread that serves.
 pub trait Export: Send + Sync + Debug {
     /// The file that programs see as the source.
     fn path(&self) -> PathBuf;
+    /// The number of the file system that it is on.
+    fn device(&self) -> u64;
     /// Brings what programs have stored into mapped memory to the volume, and makes it durable; what they look at next is
     /// read anew.
     fn write_back(&self) -> Result<()>;

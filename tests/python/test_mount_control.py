@@ -28,7 +28,8 @@ def mounted(tmp_path: Path, mirror: Path) -> Iterator[Mounted]:
 
 def test_a_life_by_commands(mounted: Mounted, mirror: Path) -> None:
     overwrite(mounted.volume, 0, b"good" * MIB)
-    assert run_json("status", mirror)["owner_pid"] == mounted.pid
+    status = run_json("status", mirror)
+    assert (status["owner_pid"], status["mounted"]) == (mounted.pid, str(mounted.volume))
     report = run_json("split", mirror, "--label", "point")
     assert (report["consistency"], report["label"]) == ("flushed", "point")
     assert "mirror-0" in os.listdir(mounted.mountpoint)
@@ -53,6 +54,7 @@ def test_a_life_by_commands(mounted: Mounted, mirror: Path) -> None:
     run("establish", mirror, "--yes")
     assert digest(mirror) == digest(mounted.volume)
     assert run_json("unmount", mirror)["ended"]
+    assert run_json("status", mirror)["mounted"] is None
     with MirrorPair.open(mirror) as pair:
         assert pair.state is State.SYNCHRONIZED
         assert pair.plan_establish().report.blocks == 0

@@ -130,10 +130,11 @@ class MountError(SplitMirrorError):
 
 
 class MountBusyError(SplitMirrorError):
-    """The mounted volume is in use, so it is not unmounted; ``pids`` and ``loops`` say by whom."""
+    """The mounted volume is in use, as ``pids``, ``loops`` and ``mounts`` say; it stays mounted."""
 
     id: ClassVar[str] = "mount-busy"
     exit_code: ClassVar[int] = 5
     path: str = ""
     pids: Sequence[int] = ()
     loops: Sequence[str] = ()
+    mounts: Sequence[str] = ()

@@ -126,6 +126,7 @@ class Status(Document):
     root: str | None
     hold: str | None
     owner_pid: Number | None
+    mounted: str | None
     tracking: Tracking | None
     changed_blocks: int | None
     pending_blocks: int

@@ -155,6 +155,7 @@ pub struct Status {
     pub root: Option<String>,
     pub hold: Option<String>,
     pub owner_pid: Option<u32>,
+    pub mounted: Option<String>,
     pub tracking: Option<Tracking>,
     pub changed_blocks: Option<u64>,
     pub pending_blocks: u64,

@@ -148,6 +148,7 @@ STATUS = {
     "root": None,
     "hold": None,
     "owner_pid": None,
+    "mounted": None,
     "tracking": {"believed": False, "reason": "rebooted"},
     "changed_blocks": None,
     "pending_blocks": 2,

@@ -86,7 +86,12 @@ TABLE: dict[str, tuple[type[BaseException] | None, str, int, dict[str, Any]]] = 
         {"path": "p", "verb": "restore"},
     ),
     "MountError": (None, "mount", 1, {"path": "p"}),
-    "MountBusyError": (None, "mount-busy", 5, {"path": "p", "pids": [7], "loops": ["/dev/l"]}),
+    "MountBusyError": (
+        None,
+        "mount-busy",
+        5,
+        {"path": "p", "pids": [7], "loops": ["/l"], "mounts": ["/m"]},
+    ),
     "NoMirrorError": (None, "no-mirror", 8, {"mirrors": ["p", "q"]}),
     "StalePlanError": (None, "stale-plan", 3, {}),
     "NotSealedError": (None, "not-sealed", 3, {}),
