@@ -108,6 +108,10 @@ pub trait Host: Send + Sync + Debug {
     fn mounted_through(&self, _device: u64, _folder: &Path) -> Option<PathBuf> {
         None
     }
+    /// Whether a path lies on that file system, or on one that is mounted through a loop device from a file of it.
+    fn lies_through(&self, _path: &Path, _device: u64, _folder: &Path) -> bool {
+        false
+    }
     /// Free bytes for an unprivileged writer of a file at the path, where it can be known.
     fn free_bytes(&self, path: &Path) -> Option<u64>;
     /// The folder in which the catalog of a mirror is kept by default.

@@ -215,6 +215,10 @@ impl Host for Linux {
         mounts::mounted_through(device, folder)
     }
 
+    fn lies_through(&self, path: &Path, device: u64, folder: &Path) -> bool {
+        mounts::lies_through(path, device, folder)
+    }
+
     fn free_bytes(&self, path: &Path) -> Option<u64> {
         let folder = path.ancestors().find(|folder| folder.is_dir())?;
         let found = rustix::fs::statvfs(folder).ok()?;

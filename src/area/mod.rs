@@ -48,7 +48,7 @@ pub use host::{Access, Found, Host, Kind, Lock, Ownership};
 pub use linux::Linux;
 pub use mapping::{Mapping, Scanned, StoreTracking};
 pub use medium::{Medium, View};
-pub use mountpoint::{Mountpoint, settle};
+pub use mountpoint::Mountpoint;
 pub use order::Order;
 pub use same::check_different;
 pub use stamp::Stamp;

@@ -17,6 +17,8 @@ const NAME: &str = "splitmirror-";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mountpoint {
     path: PathBuf,
+    /// The number of what was mounted there by this process, or found; 0: nothing yet.
+    device: u64,
 }
 
 impl Mountpoint {
@@ -42,15 +44,16 @@ impl Mountpoint {
             Some(entry) => {
                 Err(unusable(&format!("a file system ({}) is mounted there", entry.kind)))
             }
-            None => Ok((Self { path: real }, stale)),
+            None => Ok((Self { path: real, device: 0 }, stale)),
         }
     }
 
     /// A folder on which a volume is mounted, and the process that serves it.
     pub fn existing(path: &Path) -> Result<(Self, u32)> {
         let real = real(path)?;
-        match mounts::top_at(&real).as_ref().and_then(serving) {
-            Some(pid) => Ok((Self { path: real }, pid)),
+        let top = mounts::top_at(&real);
+        match top.as_ref().and_then(|top| Some((serving(top)?, top.device))) {
+            Some((pid, device)) => Ok((Self { path: real, device }, pid)),
             None => Err(Error::Mount {
                 path: path.to_path_buf(),
                 problem: "no volume is mounted there".into(),
@@ -68,24 +71,34 @@ impl Mountpoint {
         &self.path
     }
 
-    /// The number of the file system that is mounted there.
+    /// This process has mounted something there just now.
+    pub fn mounted(self) -> Self {
+        let device = mounts::top_at(&self.path).map_or(0, |entry| entry.device);
+        Self { device, ..self }
+    }
+
+    /// The number of the file system that was mounted there.
     pub fn device(&self) -> u64 {
-        mounts::top_at(&self.path).map_or(0, |entry| entry.device)
+        self.device
+    }
+
+    /// What was mounted there, if it is reached there still: neither gone nor covered by something else.
+    fn reached(&self) -> Option<MountEntry> {
+        mounts::top_at(&self.path).filter(|top| top.device == self.device)
     }
 
     /// Takes the mount away. It is refused while somebody uses it, unless `lazily`: then it disappears from the folder
     /// now, and ends when the last user has gone.
     pub fn unmount(&self, lazily: bool) -> Result<()> {
-        let Some(entry) = mounts::top_at(&self.path) else { return Ok(()) };
-        if serving(&entry).is_none() {
-            return Err(Error::Mount {
-                path: self.path.clone(),
-                problem: format!(
-                    "a file system ({}) is mounted over it; unmount that first",
-                    entry.kind
-                ),
-            });
-        }
+        let Some(entry) = self.reached() else {
+            return match mounts::at(&self.path, self.device) {
+                None => Ok(()),
+                Some(_) => Err(Error::Mount {
+                    path: self.path.clone(),
+                    problem: "something else is mounted over it; unmount that first".into(),
+                }),
+            };
+        };
         let mounts = mounts::elsewhere(&entry);
         if !mounts.is_empty() && !lazily {
             // The kernel would let it go, and it would be served on for the others.
@@ -116,13 +129,14 @@ fn serving(entry: &MountEntry) -> Option<u32> {
 
 /// The path with the symlinks of its folder resolved: what is mounted on it may not answer.
 fn real(path: &Path) -> Result<PathBuf> {
-    if let Ok(real) = path.canonicalize() {
-        return Ok(real);
-    }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new(".")).canonicalize();
     let folder = folder.map_err(|error| Error::io(path, "resolving", &error))?;
-    Ok(folder.join(path.file_name().unwrap_or_default()))
+    let real = folder.join(path.file_name().unwrap_or_default());
+    if path.file_name().is_some() && mounts::top_at(&real).is_some() {
+        return Ok(real);
+    }
+    Ok(path.canonicalize().unwrap_or(real))
 }
 
 /// A mount of ours that nobody serves any more answers everything with ENOTCONN, also its own path.
@@ -175,21 +189,43 @@ fn by_helper(path: &Path, lazily: bool) -> std::io::Result<()> {
     }
 }
 
-/// Opens the file at a path of a folder that this process serves, and syncs it: by another process, the program `sync`.
-/// The kernel writes back what is mapped of it, and forgets its pages (a file that is opened without `FOPEN_KEEP_CACHE`).
-///
-/// A process that waits for an answer of its own can no longer be killed: the kernel lets nobody go whose request was
-/// taken, and nothing ends a connection that is open in a process which waits. Another process is let go when this
-/// one dies.
-pub fn settle(path: &Path) -> Result<()> {
-    let failed = |error: &std::io::Error| Error::io(path, "running sync on it", error);
-    let mut command = Command::new("sync");
-    command.arg("--data").arg(path).current_dir("/").stdin(Stdio::null()).stdout(Stdio::null());
-    let output = command.output().map_err(|error| failed(&error))?;
-    if output.status.success() {
-        return Ok(());
+impl Mountpoint {
+    /// Opens a file of the folder that this process serves, and syncs it: by another process, the program `sync`. The
+    /// kernel writes back what is mapped of it, and forgets its pages (a file that is opened without
+    /// `FOPEN_KEEP_CACHE`).
+    ///
+    /// A process that waits for an answer of its own can no longer be killed: the kernel lets nobody go whose request
+    /// was taken, and nothing ends a connection that is open in a process which waits. Another process is let go when
+    /// this one dies.
+    pub fn settle(&self, file: &Path) -> Result<()> {
+        if self.reached().is_none() {
+            return Err(Error::Mount {
+                path: self.path.clone(),
+                problem: "the volume is not reached there any more (it was unmounted lazily, or something is mounted \
+                          over it), and programs may still use it: end them, or unmount what covers it"
+                    .into(),
+            });
+        }
+        let run = |program: &str| {
+            let mut command = Command::new(program);
+            command.env("LC_ALL", "C").arg("--data").arg(file).current_dir("/");
+            command.stdin(Stdio::null()).stdout(Stdio::null()).output()
+        };
+        let output = run("sync").or_else(|_| run("/usr/bin/sync")).or_else(|_| run("/bin/sync"));
+        let output = output.map_err(|error| Error::Mount {
+            path: self.path.clone(),
+            problem: format!("the program sync cannot be run: {error}; install coreutils"),
+        })?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        log::error!(target: "splitmirror.area", "{}", said.trim());
+        let errno = match &said {
+            said if said.contains("No space left") => libc::ENOSPC,
+            said if said.contains("quota exceeded") => libc::EDQUOT,
+            _ => libc::EIO,
+        };
+        Err(Error::io(file, "fsync", &std::io::Error::from_raw_os_error(errno)))
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    log::error!(target: "splitmirror.area", "{}", said.trim());
-    Err(Error::Io { path: path.to_path_buf(), operation: "fsync", errno: libc::EIO })
 }

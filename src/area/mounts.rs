@@ -71,6 +71,25 @@ pub(super) fn top_at(folder: &Path) -> Option<MountEntry> {
     entries().into_iter().rfind(|entry| entry.folder == folder)
 }
 
+/// A mount on a folder by its number, be it covered by others or not.
+pub(super) fn at(folder: &Path, device: u64) -> Option<MountEntry> {
+    entries().into_iter().find(|entry| entry.folder == folder && entry.device == device)
+}
+
+/// Whether a path lies on a file system that is mounted from a loop device over files of another one, or is such a loop
+/// device. By names: what lies there is not asked.
+pub(super) fn lies_through(path: &Path, device: u64, folder: &Path) -> bool {
+    let devices: BTreeSet<u64> = loops_on(device, folder).into_iter().flat_map(above).collect();
+    let mounts = entries();
+    let below = mounts.iter().filter(|entry| path.starts_with(&entry.folder));
+    // The deepest, and of those the last one.
+    let on = below.max_by_key(|entry| entry.folder.components().count());
+    let named = |entry: &MountEntry| std::fs::metadata(&entry.source).map_or(0, |meta| meta.rdev());
+    on.is_some_and(|entry| {
+        entry.device == device || devices.contains(&entry.device) || devices.contains(&named(entry))
+    }) || devices.iter().any(|number| device::path_of(*number) == path)
+}
+
 /// Other folders on which the same file system is mounted.
 pub(super) fn elsewhere(mount: &MountEntry) -> Vec<PathBuf> {
     let same = entries().into_iter().filter(|entry| entry.device == mount.device);

@@ -40,12 +40,9 @@ impl Mount {
     }
 
     /// Wait for its end, at most so many seconds; whether it has ended.
-    fn wait(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
+    fn wait(&self, py: Python<'_>, timeout: f64) -> bool {
         let timeout = Duration::from_secs_f64(timeout.clamp(0.0, 1e9));
-        match py.detach(|| self.0.wait(timeout)) {
-            None => Ok(false),
-            Some(how) => Ok(how.map(|()| true)?),
-        }
+        py.detach(|| self.0.wait(timeout))
     }
 
     #[getter]

@@ -18,7 +18,6 @@ use crate::units::Extent;
 use crate::volume::Volume;
 
 /// The volume and its mirrors, as files.
-#[derive(Debug)]
 pub(super) struct Files {
     pair: Arc<Pair>,
     volume: Arc<Volume>,
@@ -26,20 +25,39 @@ pub(super) struct Files {
     /// Of the source; changed by a restore alone, which says so.
     length: Arc<AtomicU64>,
     mirrors: Mirrors,
+    on_end: OnEnd,
+}
+
+/// Called when nobody serves any more.
+pub(super) type OnEnd = Box<dyn FnMut() + Send + Sync>;
+
+impl std::fmt::Debug for Files {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Files of {}", self.pair.source_path().display())
+    }
 }
 
 /// What is answered, or the number of the error.
 pub(super) type Answer<T> = std::result::Result<T, Errno>;
 
 impl Files {
-    pub(super) fn new(pair: Arc<Pair>, owner: Ownership, length: Arc<AtomicU64>) -> Result<Self> {
+    pub(super) fn new(
+        pair: Arc<Pair>,
+        owner: Ownership,
+        length: Arc<AtomicU64>,
+        on_end: OnEnd,
+    ) -> Result<Self> {
         let volume = pair.shared_volume()?;
-        Ok(Self { pair, volume, owner, length, mirrors: Mirrors::default() })
+        Ok(Self { pair, volume, owner, length, mirrors: Mirrors::default(), on_end })
     }
 
     /// The volume, unless the pair was closed meanwhile.
     fn volume(&self) -> Answer<&Arc<Volume>> {
         self.pair.volume().map(|_| &self.volume).map_err(|error| number_of(&error))
+    }
+
+    pub(super) fn end(&mut self) {
+        (self.on_end)();
     }
 
     pub(super) fn length(&self) -> u64 {

@@ -28,6 +28,10 @@ impl Filesystem for Files {
         Ok(())
     }
 
+    fn destroy(&mut self) {
+        self.end();
+    }
+
     fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let found = self.find(parent, name);
         match found.and_then(|inode| Ok((inode, self.attributes(inode)?))) {

@@ -20,8 +20,9 @@ pub(super) const VOLUME_NAME: &str = "volume";
 /// Numbers that were given, and files that are open.
 #[derive(Debug, Default)]
 pub(super) struct Mirrors {
-    /// The mirrors that were ever seen; a number is never given to another one.
-    numbered: Mutex<Vec<Uuid>>,
+    /// The points that were ever seen, by mirror and generation. A number is never given to another one: the kernel keeps
+    /// pages by it.
+    numbered: Mutex<Vec<(Uuid, u64)>>,
     open: RwLock<BTreeMap<u64, Arc<MirrorFile>>>,
     next: AtomicU64,
 }
@@ -37,17 +38,21 @@ impl Mirrors {
             .into_iter()
             .map(|leg| {
                 let mut own = name(&leg);
-                if own == VOLUME_NAME || all.iter().filter(|other| **other == own).count() > 1 {
+                let told_apart = own.as_encoded_bytes().contains(&b'~')
+                    || own == VOLUME_NAME
+                    || all.iter().filter(|other| **other == own).count() > 1;
+                if told_apart {
                     let id = leg.pair_id().simple().to_string();
                     own.push("~");
                     own.push(id.get(..8).unwrap_or_default());
                 }
-                (self.number(leg.pair_id()), own, leg)
+                let generation = leg.catalog().record().generation;
+                (self.number((leg.pair_id(), generation)), own, leg)
             })
             .collect()
     }
 
-    fn number(&self, id: Uuid) -> INodeNo {
+    fn number(&self, id: (Uuid, u64)) -> INodeNo {
         let mut numbered = self.numbered.lock().unwrap_or_else(PoisonError::into_inner);
         let place = numbered.iter().position(|known| *known == id).unwrap_or_else(|| {
             numbered.push(id);

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use fuser::{Config, MountOption, Notifier, Session, SessionACL};
@@ -10,7 +10,7 @@ use fuser::{Config, MountOption, Notifier, Session, SessionACL};
 use super::attributes::VOLUME;
 use super::files::Files;
 use super::mirrors::VOLUME_NAME;
-use crate::area::{Mountpoint, Ownership, settle};
+use crate::area::{Mountpoint, Ownership};
 use crate::error::{Error, Result};
 use crate::pair::Pair;
 use crate::state::Mode;
@@ -39,14 +39,32 @@ pub struct Mount {
 
 #[derive(Debug, Default)]
 struct Ended {
-    how: Mutex<Option<Result<()>>>,
+    ended: Mutex<bool>,
     told: Condvar,
 }
 
 impl Ended {
-    fn tell(&self, how: Result<()>) {
-        *self.how.lock().unwrap_or_else(PoisonError::into_inner) = Some(how);
+    fn tell(&self) {
+        *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.told.notify_all();
+    }
+}
+
+/// What is to be cleared when nobody serves any more.
+#[derive(Debug)]
+struct Served {
+    volume: Arc<Volume>,
+    export: Arc<dyn Export>,
+    mountpoint: Mountpoint,
+}
+
+impl Served {
+    fn clear(&self) {
+        self.volume.remove_export(&self.export);
+        // Usually it is unmounted. When serving ended for another reason, nobody would answer there.
+        if let Err(error) = self.mountpoint.unmount(true) {
+            log::error!(target: "splitmirror.mount", "{error}");
+        }
     }
 }
 
@@ -54,31 +72,31 @@ impl Ended {
 #[derive(Debug)]
 struct Mounted {
     volume: Arc<Volume>,
-    file: PathBuf,
-    device: u64,
+    mountpoint: Mountpoint,
     length: Arc<AtomicU64>,
     kernel: Notifier,
 }
 
 impl Export for Mounted {
     fn path(&self) -> PathBuf {
-        self.file.clone()
+        self.mountpoint.path().join(VOLUME_NAME)
     }
 
     fn device(&self) -> u64 {
-        self.device
+        self.mountpoint.device()
     }
 
     fn write_back(&self) -> Result<()> {
-        settle(&self.file)
+        self.mountpoint.settle(&self.path())
     }
 
     fn invalidate(&self) -> Result<()> {
         self.length.store(self.volume.length()?, Ordering::Release);
         // Length and times by a message, for which the kernel waits for nobody; not so the pages.
         let forgotten = self.kernel.inval_inode(VOLUME, -1, 0);
-        forgotten.map_err(|error| Error::io(&self.file, "invalidating its attributes", &error))?;
-        settle(&self.file)
+        forgotten
+            .map_err(|error| Error::io(&self.path(), "invalidating its attributes", &error))?;
+        self.write_back()
     }
 }
 
@@ -88,33 +106,32 @@ impl Mount {
         let (mountpoint, config) = checked(pair, mountpoint, options)?;
         let (mountpoint, replaced_stale) = mountpoint;
         let volume = pair.shared_volume()?;
-        let owner = owner_of(pair)?;
         let length = Arc::new(AtomicU64::new(volume.length()?));
-        let files = Files::new(Arc::clone(pair), owner, Arc::clone(&length))?;
+        let (ended, end) = (Arc::new(Ended::default()), Arc::new(OnceLock::<Served>::new()));
+        let (told, at_end) = (Arc::clone(&ended), Arc::clone(&end));
+        let on_end = Box::new(move || {
+            if let Some(served) = at_end.get() {
+                served.clear();
+            }
+            told.tell();
+        });
+        let files = Files::new(Arc::clone(pair), owner_of(pair)?, Arc::clone(&length), on_end)?;
         let failed = |error: std::io::Error| unmountable(mountpoint.path(), &error);
         let session = Session::new(files, mountpoint.path(), &config).map_err(failed)?;
+        let mountpoint = mountpoint.clone().mounted();
+        let kernel = session.notifier();
         let export: Arc<dyn Export> = Arc::new(Mounted {
             volume: Arc::clone(&volume),
-            file: mountpoint.path().join(VOLUME_NAME),
-            device: mountpoint.device(),
+            mountpoint: mountpoint.clone(),
             length,
-            kernel: session.notifier(),
+            kernel,
         });
-        let ended = Arc::new(Ended::default());
-        let (told, path) = (Arc::clone(&ended), mountpoint.path().to_path_buf());
         volume.add_export(Arc::clone(&export));
-        let (serving, exported) = (Arc::clone(&volume), Arc::clone(&export));
-        let serve = move || {
-            let served = session.run().map_err(|error| Error::io(&path, "serving", &error));
-            serving.remove_export(&exported);
-            told.tell(served);
-        };
-        if let Err(error) =
-            std::thread::Builder::new().name("splitmirror-mount".into()).spawn(serve)
-        {
-            volume.remove_export(&export);
-            return Err(failed(error));
-        }
+        let _ = end.set(Served { volume, export, mountpoint: mountpoint.clone() });
+        let background = session.spawn().map_err(|error| unmountable(mountpoint.path(), &error))?;
+        // Dropped, it would unmount by path, whatever is mounted there by then (its guard against that is inverted in
+        // fuser 0.18, mnt/mod.rs). What it keeps, a thread's handle and a descriptor, goes with the process.
+        std::mem::forget(background);
         Ok(Self { mountpoint, replaced_stale, ended })
     }
 
@@ -138,11 +155,11 @@ impl Mount {
         self.mountpoint.unmount(lazily)
     }
 
-    /// Waits for its end, at most so long; how it ended, or `None` when it has not.
-    pub fn wait(&self, timeout: Duration) -> Option<Result<()>> {
-        let how = self.ended.how.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.ended.told.wait_timeout_while(how, timeout, |how| how.is_none());
-        waited.unwrap_or_else(PoisonError::into_inner).0.clone()
+    /// Waits for its end, at most so long; whether it has ended.
+    pub fn wait(&self, timeout: Duration) -> bool {
+        let ended = self.ended.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.ended.told.wait_timeout_while(ended, timeout, |ended| !*ended);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 }
 

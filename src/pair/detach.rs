@@ -20,7 +20,7 @@ impl Pair {
         }
         // Nothing is copied from it, and nothing that would be begins, until it has gone.
         let start = self.start_copying(Verb::Detach)?;
-        self.check_no_views()?;
+        let _unseen = self.end_views()?;
         if self.volume.has_session() {
             self.volume.flush()?;
         }

@@ -66,12 +66,13 @@ impl Pair {
         };
         self.check_mirror_ready(&source, &plan)?;
         let before = self.leg.catalog().record().conditions.clone();
+        let unseen = self.end_views()?;
         let marks = self.volume.hold_marks();
         let plan = self.begin_establish(&source, plan)?;
         let mirror = self.begin_copying(&source, &plan);
-        drop((marks, start));
+        drop((marks, start, unseen));
         if given_up {
-            self.volume.invalidate_exports()?;
+            self.volume.invalidate_exports();
         }
         let outcome = mirror.and_then(|mirror| self.copy_forward(&mirror, &plan, control));
         // From here the mirror follows, and a restore from another one may end that: not before it is recorded.

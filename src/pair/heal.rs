@@ -45,7 +45,7 @@ impl Pair {
         let start = self.start_restoring(Verb::Restore)?;
         let (restore, plan) = self.begin_pending(&source, plan, Scope::Blocks, None)?;
         drop(start);
-        self.volume.invalidate_exports()?;
+        self.volume.invalidate_exports();
         let begun = super::pending::Begun { source, restore, plan, before, resumed: false };
         let outcome = self.copy_pending(&begun, Pace::Eager, control);
         self.finish_restore(&begun, outcome)

@@ -42,13 +42,14 @@ impl Pair {
                 verb: Verb::Repair.name(),
             });
         }
-        self.check_no_views()?;
+        let unseen = self.end_views()?;
         self.host().check_writable(self.mirror_path())?;
         let plan = self.repair_plan(&good, point.length, donor.block_size())?;
         let given_up = self.gives_up_restore()?;
         self.begin_repair(point.length)?;
+        drop(unseen);
         if given_up {
-            self.volume.invalidate_exports()?;
+            self.volume.invalidate_exports();
         }
         let copied = self.copy_mirror(&donor, &good, &plan, control);
         let stats = match copied {

@@ -110,7 +110,7 @@ impl Pair {
         let (plan, epoch) = self.anchored(&source, plan, &scope)?;
         let (restore, plan) = self.begin_pending(&source, plan, scope, epoch)?;
         drop((marks, start));
-        self.volume.invalidate_exports()?;
+        self.volume.invalidate_exports();
         Ok(Begun { source, restore, plan, before, resumed: false })
     }
 

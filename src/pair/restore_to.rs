@@ -1,7 +1,7 @@
 //! `restore(to=…)`: the mirror's content into a file of its own (R18). Neither source nor pair changes.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::checks::check_space;
@@ -17,7 +17,7 @@ use crate::engine::{
 use crate::error::{Error, Result, shown};
 use crate::state::{Method, Reason};
 use crate::units::{BlockSize, Extent};
-use crate::volume::tag_of;
+use crate::volume::{Export, tag_of};
 
 /// Nobody else writes the target: every piece is claimed whole.
 struct Alone<'a> {
@@ -49,16 +49,18 @@ impl Steps for Alone<'_> {
 impl Pair {
     /// A mount of this volume is served by this process, which would wait for itself.
     fn check_not_exported(&self, path: &Path) -> Result<()> {
-        let exports = self.volume.exports();
-        let below =
-            |export: &PathBuf| export.parent().is_some_and(|folder| path.starts_with(folder));
-        match exports.iter().map(|export| export.path()).find(below) {
+        let on = |export: &Arc<dyn Export>| {
+            let file = export.path();
+            let folder = file.parent().unwrap_or(&file);
+            path.starts_with(folder) || self.host().lies_through(path, export.device(), folder)
+        };
+        match self.volume.exports().iter().find(|export| on(export)) {
             None => Ok(()),
             Some(export) => Err(Error::argument(
                 "to",
                 format!(
-                    "it lies on the mount of this volume ({}); choose another place",
-                    shown(&export)
+                    "it lies on the mount of this volume ({}), or on a file system on it; choose another place",
+                    shown(&export.path())
                 ),
             )),
         }

@@ -126,7 +126,7 @@ impl Pair {
             record.conditions.clear(Condition::RestorePending);
         })?;
         self.volume.end_restore(&self.leg);
-        self.volume.invalidate_exports()?;
+        self.volume.invalidate_exports();
         let catalog = self.leg.catalog();
         let report = AbandonReport {
             pair: PairNow::of("abandon", catalog.record()),

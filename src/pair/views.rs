@@ -8,7 +8,7 @@ use super::Pair;
 use crate::area::{Reader, View};
 use crate::error::{Error, Result};
 use crate::state::Verb;
-use crate::volume::{Leg, Volume};
+use crate::volume::{Leg, Unseen, Volume};
 
 /// How many mappings of each mirror, by device and inode, this process holds. They outlive the pair that gave them,
 /// so they are counted for the process and not for the pair.
@@ -80,8 +80,8 @@ pub struct MirrorFile {
 impl MirrorFile {
     /// Opens the mirror of a leg, without waiting for a verb; `None` when it is not split.
     pub fn open(volume: &Arc<Volume>, leg: &Arc<Leg>) -> Result<Option<Self>> {
-        let Some(mirror) = volume.frozen_mirror(leg) else { return Ok(None) };
-        let held = Held::on(&mirror)?;
+        let begun = volume.begin_view(leg, |mirror| Ok((mirror.clone(), Held::on(mirror)?)));
+        let Some((mirror, held)) = begun.transpose()? else { return Ok(None) };
         let length = leg.catalog().record().length;
         let (volume, leg) = (Arc::clone(volume), Arc::clone(leg));
         Ok(Some(Self { volume, leg, mirror, length, _held: held }))
@@ -145,10 +145,19 @@ impl Pair {
         }
     }
 
+    /// Refuses while somebody looks at the mirror, and lets nobody begin to until the result is dropped.
+    pub(super) fn end_views(&self) -> Result<Unseen> {
+        let mirror = self.mirror_reader()?;
+        self.volume.end_views(&self.leg, || self.check_unseen(&mirror))
+    }
+
     /// Refuses while mappings of the mirror are held: by those who look at it, and, where it was a source before, by a
     /// program that may still store into it.
     pub(super) fn check_no_views(&self) -> Result<()> {
-        let mirror = self.mirror_reader()?;
+        self.check_unseen(&self.mirror_reader()?)
+    }
+
+    fn check_unseen(&self, mirror: &Reader) -> Result<()> {
         let arrays = mirror.mappings()?.len() as u64;
         if arrays > 0 {
             return Err(Error::ViewsLive { views: arrays, of: "the mirror, which was a source," });

@@ -66,8 +66,16 @@ impl Volume {
         self.write(data, offset)
     }
 
-    /// The bytes have changed under those who look.
-    pub fn invalidate_exports(&self) -> Result<()> {
-        self.exports().iter().try_for_each(|export| export.invalidate())
+    /// The bytes have changed under those who look. What has taken effect stays so when the kernel cannot be told.
+    pub fn invalidate_exports(&self) {
+        for export in self.exports() {
+            if let Err(error) = export.invalidate() {
+                log::error!(
+                    target: "splitmirror.volume",
+                    "programs that have {} mapped may go on seeing what was there before: {error}",
+                    export.path().display()
+                );
+            }
+        }
     }
 }

@@ -41,6 +41,8 @@ pub struct Leg {
     first_sequence: u64,
     /// How many other mirrors are being copied from it.
     lent: AtomicU64,
+    /// It is about to be written: nobody begins to look at it any more.
+    unseen: AtomicBool,
     /// A pair object has it; else it was opened because it is a mirror of the same source.
     claimed: AtomicBool,
 }
@@ -52,6 +54,16 @@ pub struct Lent(Arc<Leg>);
 impl Drop for Lent {
     fn drop(&mut self) {
         self.0.lent.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// A mirror that nobody begins to look at, until this is dropped.
+#[derive(Debug)]
+pub struct Unseen(Arc<Leg>);
+
+impl Drop for Unseen {
+    fn drop(&mut self) {
+        self.0.unseen.store(false, Ordering::Release);
     }
 }
 
@@ -81,6 +93,7 @@ impl Leg {
             logged: AtomicBool::new(true),
             recovered: AtomicBool::new(false),
             lent: AtomicU64::new(0),
+            unseen: AtomicBool::new(false),
             claimed: AtomicBool::new(false),
         }
     }
@@ -216,6 +229,17 @@ impl Leg {
     pub fn lend(self: &Arc<Self>) -> Lent {
         self.lent.fetch_add(1, Ordering::AcqRel);
         Lent(Arc::clone(self))
+    }
+
+    /// Nobody begins to look at it until the result is dropped; the caller has closed the gate.
+    pub(super) fn hide(self: &Arc<Self>) -> Unseen {
+        self.unseen.store(true, Ordering::Release);
+        Unseen(Arc::clone(self))
+    }
+
+    /// Whether somebody may begin to look at it, for which the gate is held.
+    pub(super) fn is_seen(&self) -> bool {
+        !self.unseen.load(Ordering::Acquire)
     }
 
     /// Whether it is copied from.

@@ -66,7 +66,7 @@ pub use exports::Export;
 use exports::Exports;
 use intent::Intent;
 pub use join::check_identity;
-pub use leg::Leg;
+pub use leg::{Leg, Unseen};
 use mirrorer::Mirrorer;
 pub use registry::{Entrance, attach, claim_open, identity_of};
 pub use restore::Pace;
@@ -265,6 +265,21 @@ impl Volume {
 
     fn source_missing(&self) -> Error {
         Error::SourceMissing { path: self.source_path.clone() }
+    }
+
+    /// Calls `begin` with the reader of a split mirror, unless the mirror is about to be written.
+    pub fn begin_view<T>(&self, leg: &Leg, begin: impl FnOnce(&Reader) -> T) -> Option<T> {
+        self.look_at(leg, |side| match side {
+            Side::Frozen(reader) if leg.is_seen() => Some(begin(reader)),
+            _ => None,
+        })
+    }
+
+    /// Lets nobody begin a view of a mirror any more, once `check` has found that there is none.
+    pub fn end_views(&self, leg: &Arc<Leg>, check: impl FnOnce() -> Result<()>) -> Result<Unseen> {
+        let _gate = self.close_gate();
+        check()?;
+        Ok(leg.hide())
     }
 
     /// A reader of a split mirror.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from contextlib import ExitStack
 
 import click
 
-from splitmirror.cli.options import common, pair_options
+from splitmirror.cli.options import common, log_to_stderr, pair_options
 from splitmirror.cli.output import show
 from splitmirror.errors import SplitMirrorError
 from splitmirror.pair import MirrorPair
@@ -18,7 +19,8 @@ from splitmirror.units import printable
 
 @click.command("mount")
 @pair_options
-@click.argument("mountpoint", type=click.Path(), required=False)
+# Not as click.Path: that looks at it, and a mount that hangs would not answer.
+@click.argument("mountpoint", required=False)
 @click.option("--foreground", is_flag=True, help="Serve in this process, until a signal.")
 @click.option("--threads", type=int, help="How many serve.")
 @click.option("--allow-other/--no-allow-other", default=None, help="Other users may use it, too.")
@@ -60,6 +62,10 @@ def mount_command(
     from splitmirror.mounts._serving import serve
     from splitmirror.mounts._settings import settled
 
+    # Nobody may be looking: what goes wrong in it is written down.
+    handlers = logging.getLogger("splitmirror").handlers
+    if all(isinstance(handler, logging.NullHandler) for handler in handlers):
+        log_to_stderr(click.get_current_context(), logging.WARNING)
     parent = _Parent(ready_fd)
 
     def ready(report: MountReport) -> None:
@@ -106,7 +112,7 @@ class _Parent:
 
 
 @click.command("unmount")
-@click.argument("place", type=click.Path())
+@click.argument("place")
 @click.option("--lazy", is_flag=True, help="Although it is in use: it ends with its last user.")
 @click.option("--timeout", type=float, default=60.0, help="Seconds to wait for its process.")
 @common

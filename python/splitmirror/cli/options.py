@@ -16,6 +16,7 @@ __all__ = [
     "byte_range",
     "common",
     "dry_run_option",
+    "log_to_stderr",
     "pair_options",
     "size",
     "yes_option",
@@ -88,12 +89,16 @@ accept_option = click.option(
 
 
 def _set_up_log(context: click.Context, _: click.Parameter, count: int) -> None:
-    if not count or context.resilient_parsing:
-        return
+    if count and not context.resilient_parsing:
+        log_to_stderr(context, logging.INFO if count == 1 else logging.DEBUG)
+
+
+def log_to_stderr(context: click.Context, level: int) -> None:
+    """Write the records of this package from a level on, until the command ends."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger = logging.getLogger("splitmirror")
-    logger.setLevel(logging.INFO if count == 1 else logging.DEBUG)
+    logger.setLevel(level)
     logger.addHandler(handler)
     # The command can be run twice in one process (tests, notebooks).
     context.call_on_close(lambda: logger.removeHandler(handler))

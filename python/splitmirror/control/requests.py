@@ -65,7 +65,7 @@ def read_request(document: Mapping[str, Any]) -> Request:
         raise RequestError("a request names a verb and a mirror")
     catalog = _text(document, "catalog")
     for name, path in (("mirror", mirror), ("catalog", catalog)):
-        if path is not None and (not os.path.isabs(path) or "\0" in path):
+        if path is not None and not _is_absolute(path):
             raise RequestError(f"{name} has to be an absolute path")
     arguments, within_hook = document.get("arguments", {}), document.get("within_hook", False)
     if type(arguments) is not dict or type(within_hook) is not bool:
@@ -75,6 +75,14 @@ def read_request(document: Mapping[str, Any]) -> Request:
     elif _presence.offered(verb) is None:
         raise ArgumentError(f"there is no verb {printable(verb)[:100]!r}", argument="verb")
     return Request(verb, mirror, _text(document, "pair_id"), catalog, arguments, within_hook)
+
+
+def _is_absolute(path: str) -> bool:
+    try:
+        # Lone surrogates stand for bytes, and there are others that stand for nothing.
+        return b"\0" not in os.fsencode(path) and os.path.isabs(path)
+    except UnicodeEncodeError:
+        return False
 
 
 def _text(document: Mapping[str, Any], key: str) -> str | None:

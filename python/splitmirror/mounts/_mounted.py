@@ -11,6 +11,7 @@ from typing import Self
 from splitmirror import _core
 from splitmirror._types import AnyPath
 from splitmirror.control import RemotePair, connect
+from splitmirror.errors import MountError
 from splitmirror.mounts._settings import settled
 from splitmirror.mounts._starting import start
 from splitmirror.reports import MountReport, UnmountReport
@@ -93,10 +94,14 @@ def unmount(place: AnyPath, *, lazily: bool = False, timeout: float | None = 60.
 
 def _unmounted(place: AnyPath, lazily: bool) -> tuple[str, int]:
     name = os.fsdecode(place)
-    if os.path.isfile(name):
-        pair = connect(name)
-        return str(pair.act("unmount", lazily=lazily)["mountpoint"]), pair.owner_pid
-    return name, _core.unmount(place, lazily=lazily)
+    try:
+        # First the list of mounts: one that hangs would not answer a look at the path.
+        return name, _core.unmount(place, lazily=lazily)
+    except MountError:
+        if not os.path.isfile(name):
+            raise
+    pair = connect(name)
+    return str(pair.act("unmount", lazily=lazily)["mountpoint"]), pair.owner_pid
 
 
 def _ended(pid: int, timeout: float | None) -> bool:

@@ -6,6 +6,7 @@ unmount, then close the pair, then go.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from splitmirror import _core
 from splitmirror._logging import drain
 from splitmirror.config import MountSettings
 from splitmirror.control import offer, withdraw
-from splitmirror.errors import ArgumentError, MountBusyError
+from splitmirror.errors import ArgumentError, SplitMirrorError
 from splitmirror.mounts._notify import Manager
 from splitmirror.pair import MirrorPair
 from splitmirror.reports import MountReport
@@ -72,6 +73,10 @@ def serve(
             _attend(mount, asked, manager, told)
         finally:
             withdraw("unmount")
+            # The pair is closed next, and nobody may be served by a closed one.
+            if not mount.wait(0):
+                with contextlib.suppress(SplitMirrorError):
+                    mount.unmount(lazily=True)
 
 
 class _Unmount:
@@ -103,10 +108,11 @@ def _attend(
         try:
             mount.unmount(lazily=answered > 1)
             refused = ""
-        except MountBusyError as busy:
-            if str(busy) != refused:
-                told(f"{busy}; waiting (a second signal detaches it)")
-            refused = str(busy)
+        # Whatever keeps it from being unmounted: as long as it is mounted, it is served.
+        except SplitMirrorError as error:
+            if str(error) != refused:
+                told(f"{error}; waiting (a second signal detaches it)")
+            refused = str(error)
         finally:
             manager.tell(STOPPING="1")
     drain()
