@@ -19,6 +19,8 @@ pub struct Mountpoint {
     path: PathBuf,
     /// The number of what was mounted there by this process, or found; 0: nothing yet.
     device: u64,
+    /// Who serves it; numbers are given again.
+    server: u32,
 }
 
 impl Mountpoint {
@@ -44,7 +46,7 @@ impl Mountpoint {
             Some(entry) => {
                 Err(unusable(&format!("a file system ({}) is mounted there", entry.kind)))
             }
-            None => Ok((Self { path: real, device: 0 }, stale)),
+            None => Ok((Self { path: real, device: 0, server: std::process::id() }, stale)),
         }
     }
 
@@ -53,7 +55,7 @@ impl Mountpoint {
         let real = real(path)?;
         let top = mounts::top_at(&real);
         match top.as_ref().and_then(|top| Some((serving(top)?, top.device))) {
-            Some((pid, device)) => Ok((Self { path: real, device }, pid)),
+            Some((server, device)) => Ok((Self { path: real, device, server }, server)),
             None => Err(Error::Mount {
                 path: path.to_path_buf(),
                 problem: "no volume is mounted there".into(),
@@ -84,7 +86,8 @@ impl Mountpoint {
 
     /// What was mounted there, if it is reached there still: neither gone nor covered by something else.
     fn reached(&self) -> Option<MountEntry> {
-        mounts::top_at(&self.path).filter(|top| top.device == self.device)
+        mounts::top_at(&self.path)
+            .filter(|top| top.device == self.device && serving(top) == Some(self.server))
     }
 
     /// Takes the mount away. It is refused while somebody uses it, unless `lazily`: then it disappears from the folder

@@ -52,7 +52,7 @@ MALFORMED: dict[str, bytes] = {
     "NUL in the middle": b'{"version": 1,\0 "verb": "status"}',
     "no UTF-8": b'{"version": 1, "verb": "\xff\xfe"}',
     "UTF-16": '{"version": 1}'.encode("utf-16"),
-    "a path with a surrogate of nothing": rb'{"version": 1, "verb": "status", "mirror": "/m\ud800"}',
+    "half of a character": rb'{"version": 1, "verb": "status", "mirror": "/m\ud800"}',
     "a key twice": b'{"version": 1, "version": 1, "verb": "status", "mirror": "/m"}',
     "an empty object": b"{}",
     "no version": b'{"verb": "status", "mirror": "/m"}',

@@ -348,3 +348,41 @@ def test_a_user_who_is_not_root(path: str) -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         away(folder / "mounted")
     assert done.stdout.split() == ["True", "True"], done.stderr
+
+
+READ_AND_WRITE = """
+import os, sys
+os.setgid(int(sys.argv[2])), os.setuid(int(sys.argv[2]))
+try:
+    descriptor = os.open(sys.argv[1], os.O_RDWR)
+    os.pwrite(descriptor, b"by another", 0)
+    print("written")
+except PermissionError:
+    print("refused")
+"""
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_other_users(allowed: bool) -> None:
+    """With allow_other, the permissions of the source decide; without, nobody else gets there."""
+    if os.geteuid() != 0:
+        pytest.skip("only root becomes another user")
+    need_fuse()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (mirror,) = exclusive(folder)
+        os.chown(folder / "source", 1234, 1234)
+        (folder / "source").chmod(0o640)
+        with served(mirror, folder / "mounted", allow_other=allowed) as mounted:
+            said = {
+                user: subprocess.run(
+                    [sys.executable, "-c", READ_AND_WRITE, str(mounted.volume), user],
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                ).stdout.strip()
+                for user in ("1234", "65534")
+            }
+        assert said == {"1234": "written" if allowed else "refused", "65534": "refused"}
+        assert mirror.read_bytes()[:10] == (b"by another" if allowed else bytes(10))

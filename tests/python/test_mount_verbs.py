@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import NotPermitted, run
+from conftest import MakeDevicePair, NotPermitted, run
 from helpers import KIB, MIB, digest, overwrite
 from mounts import LENGTH, exclusive, served_here
 from splitmirror import Hooks, MirrorPair, State, _core, errors
@@ -184,3 +184,41 @@ def test_a_restore_under_a_mounted_file_system_is_refused(
     finally:
         subprocess.run(["umount", place], check=False, capture_output=True)
         subprocess.run(["losetup", "--detach", device], check=False, capture_output=True)
+
+
+def test_a_block_device_is_mounted_and_restored(tmp_path: Path, loop_pair: MakeDevicePair) -> None:
+    source, mirror = loop_pair(16 * MIB, 24 * MIB)
+    with MirrorPair.create(source, mirror, mode="exclusive", overwrite=True) as made:
+        made.establish()
+        with served_here(made, tmp_path / "mounted") as volume:
+            assert volume.stat().st_size == 16 * MIB
+            with volume.open("r+b") as file, mmap.mmap(file.fileno(), 16 * MIB) as memory:
+                memory[:5] = b"point"
+                made.split()
+                memory[:5] = b"later"
+                assert made.start_restore().wait(60).complete
+                assert memory[:5] == b"point"
+            with pytest.raises(OSError) as caught:  # noqa: PT011 - the number is looked at
+                overwrite(volume, 16 * MIB, b"x")
+            assert caught.value.errno == errno.ENOSPC
+            names = set(os.listdir(volume.parent))
+            (seen,) = names - {"volume"}
+            assert (volume.parent / seen).stat().st_size == 16 * MIB
+
+
+@pytest.mark.parametrize("length", [1_000_001, 1, 0])
+def test_odd_lengths(tmp_path: Path, length: int) -> None:
+    (tmp_path / "source").write_bytes(b"a" * length)
+    (mirror,) = exclusive(tmp_path)
+    with MirrorPair.open(mirror) as pair, served_here(pair, tmp_path / "mounted") as volume:
+        assert volume.read_bytes() == b"a" * length
+        pair.split()
+        if length:
+            with volume.open("r+b") as file, mmap.mmap(file.fileno(), length) as memory:
+                memory[-1:] = b"z"
+                memory.flush()
+                assert os.pread(file.fileno(), 10, length - 1) == b"z"
+                pair.start_restore().wait(60)
+                assert memory[-1:] == b"a"
+        assert volume.stat().st_size == length
+        assert (volume.parent / "mirror-0").read_bytes() == volume.read_bytes() == b"a" * length
