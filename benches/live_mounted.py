@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 from files import check_equal, make_random, settle
@@ -29,7 +29,7 @@ QEMU = "qemu quorum"
 LIMIT = "pass-through"
 OURS = "mounted"
 # Milliseconds that each cell is measured for, when the files are large and when they are not.
-LONG, SHORT = 2000, 100
+LONG, SHORT, LARGE = 2000, 100, 256 << 20
 THREADS = 4
 
 Cell = tuple[str, str, int]
@@ -100,9 +100,9 @@ def passthrough(first: Path, second: Path) -> Iterator[Path]:
         process.wait()
 
 
-def contestants() -> dict[str, Callable[[Path, Path], object]]:
+def contestants() -> dict[str, Callable[[Path, Path], AbstractContextManager[Path]]]:
     """Who can take part here."""
-    found: dict[str, Callable[[Path, Path], object]] = {OURS: mounted}
+    found: dict[str, Callable[[Path, Path], AbstractContextManager[Path]]] = {OURS: mounted}
     if shutil.which("qemu-storage-daemon"):
         found[QEMU] = quorum
     if program():
@@ -129,28 +129,32 @@ def bandwidth(volume: Path, cell: Cell, size: int, milliseconds: int, seed: int)
 def measure(folder: Path, size: int, runs: int, seed: int) -> dict[tuple[str, Cell], list[float]]:
     """Serve all contestants at once, on files that are cached alike, and let them take turns."""
     order, taken = random.Random(seed), {}
+    milliseconds = LONG if size >= LARGE else SHORT
     cells = [(block, access, jobs) for block in SIZES for access in ACCESS for jobs in JOBS]
     with ExitStack() as stack:
         volumes = {}
         for name, serve in contestants().items():
-            place = folder / name.replace(" ", "-")
+            place = place_of(folder, name)
             place.mkdir()
             make_random(place / "first", size)
             shutil.copyfile(place / "first", place / "second")
-            volumes[name] = stack.enter_context(serve(place / "first", place / "second"))  # type: ignore[arg-type]
+            volumes[name] = stack.enter_context(serve(place / "first", place / "second"))
         settle(folder)
-        cache_alike([folder / name.replace(" ", "-") for name in volumes])
+        cache_alike([place_of(folder, name) for name in volumes])
         for cell in cells:
             for number in range(runs):
                 for name in order.sample(sorted(volumes), len(volumes)):
-                    took = bandwidth(
-                        volumes[name], cell, size, LONG if size >= 1 << 28 else SHORT, seed + number
-                    )
+                    took = bandwidth(volumes[name], cell, size, milliseconds, seed + number)
                     taken.setdefault((name, cell), []).append(took)
     for name in contestants():
-        place = folder / name.replace(" ", "-")
+        place = place_of(folder, name)
         check_equal(place / "first", place / "second", name)
     return taken
+
+
+def place_of(folder: Path, name: str) -> Path:
+    """Where the files of a contestant are."""
+    return folder / name.replace(" ", "-")
 
 
 def cache_alike(places: list[Path]) -> None:
