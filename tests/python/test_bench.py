@@ -122,7 +122,7 @@ def test_each_promise_has_a_figure(short: tuple[dict[str, Any], str]) -> None:
     memory = 32 + 3 * (2 << 30) / 65536 / 8 / (1 << 20)
     assert promises == {
         "at_most": [1.1, 1.15, 1.25, 1.3, 1.5, 2.0],
-        "at_least": [0.5, 1.3, 10],
+        "at_least": [0.5, 0.95, 1.3, 10],
         "at_most_value": [2.0, 5.0, memory, 50.0, 200.0, 1000.0],
     }
 

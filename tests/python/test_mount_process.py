@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -101,7 +102,16 @@ def test_what_is_not_said_is_configured(tmp_path: Path) -> None:
             assert mounted.mountpoint == mountpoint
             assert mounted.volume.exists()
             tasks = Path(f"/proc/{mounted.pid}/task")
-            until(lambda: sum("fuser-" in (t / "comm").read_text() for t in tasks.iterdir()) == 2)
+            names = re.compile(r"fuser-\d+")
+            until(
+                lambda: (
+                    sum(
+                        names.fullmatch((task / "comm").read_text().strip()) is not None
+                        for task in tasks.iterdir()
+                    )
+                    == 2
+                )
+            )
     finally:
         away(mountpoint)
     assert free(mirror)

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from splitmirror._types import AnyPath
 from splitmirror.config._keys import KEYS, Value
-from splitmirror.errors import ArgumentError, ConfigError
+from splitmirror.errors import AreaIOError, ArgumentError, ConfigError
 from splitmirror.units import printable
 
 __all__ = ["NAME", "SIZE_MAX", "parse", "path_in", "read_file", "read_raw"]
@@ -104,13 +104,13 @@ def _text(path: bytes) -> str | None:
     except OSError as error:
         if error.errno == errno.ELOOP:
             _refuse(path, "it is a symbolic link; put the file itself there")
-        _refuse(path, f"it cannot be read: {error.strerror}")
+        _unreadable(path, error)
     try:
         _check_trust(path, os.fstat(descriptor))
         with os.fdopen(os.dup(descriptor), "rb") as file:
             data = file.read(SIZE_MAX + 1)
     except OSError as error:
-        _refuse(path, f"it cannot be read: {error.strerror}")
+        _unreadable(path, error)
     finally:
         os.close(descriptor)
     if len(data) > SIZE_MAX:
@@ -119,6 +119,19 @@ def _text(path: bytes) -> str | None:
         return data.decode()
     except UnicodeDecodeError as error:
         _refuse(path, "it is no UTF-8", line=data[: error.start].count(b"\n") + 1)
+
+
+def _unreadable(path: bytes, error: OSError) -> NoReturn:
+    if error.errno in (errno.EACCES, errno.EPERM):
+        _refuse(path, f"it cannot be read: {error.strerror}")
+    # Nothing is wrong with what it says: its storage fails, and the catalog's is the same.
+    shown = printable(os.fsdecode(path))
+    raise AreaIOError(
+        f"reading {shown} failed: {error.strerror}; look at its file system",
+        path=shown,
+        operation="reading",
+        errno=error.errno,
+    ) from None
 
 
 def _check_trust(path: bytes, found: os.stat_result) -> None:
