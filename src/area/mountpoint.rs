@@ -126,7 +126,7 @@ impl Mountpoint {
 
 /// The process that serves it, when it is a mount of ours. Its type is `fuse.splitmirror` where a helper made it.
 fn serving(entry: &MountEntry) -> Option<u32> {
-    let number = entry.source.strip_prefix(NAME)?;
+    let number = entry.source.to_str()?.strip_prefix(NAME)?;
     if entry.kind.starts_with("fuse") { number.parse().ok() } else { None }
 }
 

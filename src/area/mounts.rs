@@ -1,6 +1,7 @@
 //! Which mounted file system lies on an area: directly, on a partition, or through a loop device.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -24,18 +25,7 @@ fn mounted_from(devices: &BTreeSet<u64>) -> Option<PathBuf> {
     if devices.is_empty() {
         return None;
     }
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
-    mounts.lines().find_map(|line| {
-        let mut fields = line.split(' ');
-        let (major, minor) = fields.nth(2)?.split_once(':')?;
-        let mountpoint = fields.nth(1)?;
-        let mount_source = line.split(" - ").nth(1)?.split(' ').nth(1)?;
-        let number = rustix::fs::makedev(major.parse().ok()?, minor.parse().ok()?);
-        // btrfs shows a device number of its own; the device it lies on is in the mount's source.
-        let named = std::fs::metadata(unescaped(mount_source)).map(|meta| meta.rdev()).unwrap_or(0);
-        (devices.contains(&number) || (named != 0 && devices.contains(&named)))
-            .then(|| PathBuf::from(unescaped(mountpoint)))
-    })
+    entries().into_iter().find(|entry| entry.is_from(devices)).map(|entry| entry.folder)
 }
 
 /// A mounted file system.
@@ -46,9 +36,18 @@ pub(super) struct MountEntry {
     /// Its type, such as `ext4` or `fuse.splitmirror`.
     pub(super) kind: String,
     /// What it is said to be of.
-    pub(super) source: String,
+    pub(super) source: OsString,
     /// Its device number, the same for all places where it is mounted.
     pub(super) device: u64,
+}
+
+impl MountEntry {
+    /// Whether it lies on one of these devices.
+    fn is_from(&self, devices: &BTreeSet<u64>) -> bool {
+        // btrfs shows a device number of its own; the device it lies on is in the mount's source.
+        let named = || std::fs::metadata(&self.source).map_or(0, |meta| meta.rdev());
+        devices.contains(&self.device) || devices.contains(&named())
+    }
 }
 
 /// All mounts that this process sees, in the order in which they were made.
@@ -59,8 +58,8 @@ fn entries() -> Vec<MountEntry> {
         let (major, minor) = fields.nth(2)?.split_once(':')?;
         let device = rustix::fs::makedev(major.parse().ok()?, minor.parse().ok()?);
         let folder = PathBuf::from(unescaped(fields.nth(1)?));
-        let mut behind = line.split(" - ").nth(1)?.split(' ').map(str::to_owned);
-        let (kind, source) = (behind.next()?, behind.next()?);
+        let mut behind = line.split(" - ").nth(1)?.split(' ');
+        let (kind, source) = (behind.next()?.to_owned(), unescaped(behind.next()?));
         Some(MountEntry { folder, kind, source, device })
     };
     mounts.lines().filter_map(entry).collect()
@@ -84,10 +83,8 @@ pub(super) fn lies_through(path: &Path, device: u64, folder: &Path) -> bool {
     let below = mounts.iter().filter(|entry| path.starts_with(&entry.folder));
     // The deepest, and of those the last one.
     let on = below.max_by_key(|entry| entry.folder.components().count());
-    let named = |entry: &MountEntry| std::fs::metadata(&entry.source).map_or(0, |meta| meta.rdev());
-    on.is_some_and(|entry| {
-        entry.device == device || devices.contains(&entry.device) || devices.contains(&named(entry))
-    }) || devices.iter().any(|number| device::path_of(*number) == path)
+    on.is_some_and(|entry| entry.device == device || entry.is_from(&devices))
+        || devices.iter().any(|number| device::path_of(*number) == path)
 }
 
 /// Other folders on which the same file system is mounted.
@@ -122,7 +119,7 @@ pub(super) fn stamp_of_path(path: &Path) -> Option<Stamp> {
 }
 
 /// mountinfo writes blanks and the like as `\040`.
-fn unescaped(text: &str) -> std::ffi::OsString {
+fn unescaped(text: &str) -> OsString {
     use std::os::unix::ffi::OsStringExt;
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
@@ -134,5 +131,5 @@ fn unescaped(text: &str) -> std::ffi::OsString {
             None => out.push(byte),
         }
     }
-    std::ffi::OsString::from_vec(out)
+    OsString::from_vec(out)
 }

@@ -184,8 +184,7 @@ impl Files {
             return Err(Errno::EROFS);
         }
         let extent = Extent::checked(offset, length).ok_or(Errno::EFBIG)?;
-        let done = space::fallocate(self.volume()?, self.length(), extent, mode);
-        done.map_err(|error| error.unwrap_or(Errno::EOPNOTSUPP))
+        space::fallocate(self.volume()?, self.length(), extent, mode)
     }
 
     /// The next byte of data, or of a hole.

@@ -1,5 +1,8 @@
 //! Space of the volume: what fallocate asks for, and where data begins and holes do.
 
+use fuser::Errno;
+
+use super::attributes::number_of;
 use crate::error::Result;
 use crate::units::Extent;
 use crate::volume::Volume;
@@ -7,27 +10,25 @@ use crate::volume::Volume;
 /// How far a search for data looks at once: a file with very many extents is asked for a part of them.
 const SEARCH_BYTES: u64 = 1 << 30;
 
-/// Carries out a fallocate; `Err(None)`: it is not a kind that can be.
+/// Carries out a fallocate.
 pub(super) fn fallocate(
     volume: &Volume,
     length: u64,
     extent: Extent,
     mode: i32,
-) -> std::result::Result<(), Option<fuser::Errno>> {
+) -> std::result::Result<(), Errno> {
     let punch = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
     let zero = libc::FALLOC_FL_ZERO_RANGE;
     let within = mode & libc::FALLOC_FL_KEEP_SIZE != 0;
     if mode != punch && mode & !libc::FALLOC_FL_KEEP_SIZE != zero {
         // That later writes find room cannot be promised for source and mirrors in one.
-        return Err(if extent.end() > length { Some(fuser::Errno::ENOSPC) } else { None });
+        return Err(if extent.end() > length { Errno::ENOSPC } else { Errno::EOPNOTSUPP });
     }
     if !within && extent.end() > length {
-        return Err(Some(fuser::Errno::ENOSPC));
+        return Err(Errno::ENOSPC);
     }
     let asked = extent.intersect(Extent::new(0, length));
-    volume
-        .discard(asked.offset, asked.length)
-        .map_err(|error| Some(super::attributes::number_of(&error)))
+    volume.discard(asked.offset, asked.length).map_err(|error| number_of(&error))
 }
 
 /// The first byte from `offset` on that belongs to data (`data`), or to a hole; `None` when there is none before the

@@ -210,9 +210,8 @@ def test_the_file_system_is_sound_in_every_split(
             if number % 5 == 0:
                 shutil.rmtree(files.place / str(number // 5 % 7), ignore_errors=True)
 
-    workers = [threading.Thread(target=work) for _ in range(1)]
-    for worker in workers:
-        worker.start()
+    worker = threading.Thread(target=work)
+    worker.start()
     try:
         for _ in range(6):
             pair.refresh()
@@ -220,8 +219,7 @@ def test_the_file_system_is_sound_in_every_split(
                 assert any(place.iterdir())
     finally:
         ended.set()
-        for worker in workers:
-            worker.join()
+        worker.join()
     files.unmount()
     pair.establish()
     assert digest(pair.source_path) == digest(pair.mirror_path)
